@@ -1,0 +1,207 @@
+"""All level and resolution arithmetic: where tiles lie and what to read for them.
+
+Lengths are in microns, level-0 pixels (``_px0``) or pixels of a named level. A tile's side in
+level-0 pixels is a real number (112 um at 0.2527 mpp is 443.21 px); its corner is rounded to a
+whole pixel, its side never is, so the physical side is exact on every scanner.
+
+Array suffixes: N tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histofed.errors import ConfigError, SlideError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from histofed.core.types import SlideInfo
+
+MAX_ENLARGEMENT = 1.1
+"""A slide may be at most this much coarser than the tiles asked of it (0.5032 mpp read as 0.5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileSpec:
+    """What a tile is, in physical terms.
+
+    Attributes
+    ----------
+    size_px
+        Side of the square picture that the encoder receives.
+    mpp
+        Microns per pixel of that picture.
+    overlap_px
+        Shared margin of neighbours, in pixels of that picture.
+    min_tissue
+        Smallest fraction of a tile that must be tissue, in [0, 1].
+    """
+
+    size_px: int = 224
+    mpp: float = 0.5
+    overlap_px: int = 0
+    min_tissue: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what no slide could satisfy."""
+        if self.size_px < 1:
+            msg = f"tiling.size_px must be at least 1, got {self.size_px}"
+            raise ConfigError(msg)
+        if not (self.mpp > 0 and math.isfinite(self.mpp)):
+            msg = f"tiling.mpp (microns per pixel) must be a positive number, got {self.mpp}"
+            raise ConfigError(msg)
+        if not 0 <= self.overlap_px < self.size_px:
+            msg = f"tiling.overlap_px must be in 0..{self.size_px - 1}, got {self.overlap_px}"
+            raise ConfigError(msg)
+        if not 0 <= self.min_tissue <= 1:
+            msg = f"tiling.min_tissue is a fraction in 0..1, got {self.min_tissue}"
+            raise ConfigError(msg)
+
+    @property
+    def side_um(self) -> float:
+        """Physical side of a tile in microns."""
+        return self.size_px * self.mpp
+
+    def side_px0(self, mpp: float) -> float:
+        """Side of a tile in level-0 pixels of a slide at ``mpp``."""
+        return self.side_um / mpp
+
+    def step_px0(self, mpp: float) -> float:
+        """Distance between neighbouring corners in level-0 pixels of a slide at ``mpp``."""
+        return (self.size_px - self.overlap_px) * self.mpp / mpp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelBox:
+    """A rectangle to read from one level, and the part of it that is the tile.
+
+    Attributes
+    ----------
+    x_px, y_px, width_px, height_px
+        Whole pixels of ``level``: the smallest rectangle that encloses the tile.
+    box
+        ``(left, top, right, bottom)`` of the tile inside that rectangle, in real pixels.
+    """
+
+    level: int
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+    box: tuple[float, float, float, float]
+
+
+def downsamples(info: SlideInfo, level: int) -> tuple[float, float]:
+    """Return level-0 pixels per pixel of ``level``, along x and y (1.9998 stays 1.9998)."""
+    width_px, height_px = info.level_sizes_px[level]
+    return info.width_px0 / width_px, info.height_px0 / height_px
+
+
+def level_for_mpp(info: SlideInfo, mpp: float) -> int:
+    """Return the coarsest level that is still at least as fine as ``mpp``, else level 0."""
+    best = 0
+    for level in range(len(info.level_sizes_px)):
+        level_mpp = info.mpp * max(downsamples(info, level))
+        if level_mpp <= mpp * 1.001:
+            best = level
+    return best
+
+
+def check_resolution(spec: TileSpec, info: SlideInfo, slide_id: str) -> None:
+    """Refuse to invent detail that the scanner did not see.
+
+    Raises
+    ------
+    SlideError
+        The slide is more than `MAX_ENLARGEMENT` times coarser than the tiles.
+    """
+    if info.mpp > spec.mpp * MAX_ENLARGEMENT:
+        msg = (
+            f"slide {slide_id}: level 0 is at {info.mpp:g} microns per pixel, coarser than the "
+            f"{spec.mpp:g} asked of its tiles; tile at {info.mpp:g} or more (tiling.mpp=...)"
+        )
+        raise SlideError(msg)
+
+
+def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
+    """Return the corners of every whole tile of the slide, row by row.
+
+    Returns
+    -------
+    coords_N2
+        Top-left (x, y) in level-0 pixels. The tile of column c and row r starts at
+        ``round(c * step)``, ``round(r * step)``: rounding never accumulates.
+    """
+    side_px0, step_px0 = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
+
+    def corners(length_px0: int) -> NDArray[np.int64]:
+        # A tile that ends within half a pixel of the border is whole: that is rounding.
+        count = math.floor((length_px0 - side_px0 + 0.5) / step_px0) + 1
+        starts: NDArray[np.int64] = np.rint(np.arange(max(count, 0)) * step_px0).astype(np.int64)
+        return starts
+
+    xs, ys = corners(info.width_px0), corners(info.height_px0)
+    grid: NDArray[np.int64] = np.stack(np.meshgrid(xs, ys), axis=-1)
+    return grid.reshape(-1, 2)
+
+
+def level_box(spec: TileSpec, info: SlideInfo, x_px0: int, y_px0: int) -> LevelBox:
+    """Return what to read for the tile whose corner is ``(x_px0, y_px0)``."""
+    level = level_for_mpp(info, spec.mpp)
+    down_x, down_y = downsamples(info, level)
+    width_px, height_px = info.level_sizes_px[level]
+    side_px0 = spec.side_px0(info.mpp)
+    left, top = x_px0 / down_x, y_px0 / down_y
+    right = min(left + side_px0 / down_x, width_px)
+    bottom = min(top + side_px0 / down_y, height_px)
+    x_px, y_px = math.floor(left), math.floor(top)
+    return LevelBox(
+        level=level,
+        x_px=x_px,
+        y_px=y_px,
+        width_px=min(math.ceil(right), width_px) - x_px,
+        height_px=min(math.ceil(bottom), height_px) - y_px,
+        box=(left - x_px, top - y_px, right - x_px, bottom - y_px),
+    )
+
+
+def box_means(
+    image: NDArray[np.generic], coords_N2: NDArray[np.int64], side_px0: float, px0_per_px: float
+) -> NDArray[np.float64]:
+    """Return the mean of a coarse map over each tile, counting cut pixels by their area.
+
+    Parameters
+    ----------
+    image
+        ``(H, W)`` map of the slide; one pixel covers ``px0_per_px`` level-0 pixels a side.
+    """
+    height, width = image.shape
+    integral = np.zeros((height + 1, width + 1))
+    integral[1:, 1:] = image.astype(np.float64).cumsum(axis=0).cumsum(axis=1)
+
+    def integral_at(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Inside a pixel the integral of a piecewise constant map is bilinear: this is exact.
+        row = np.minimum(y.astype(np.int64), height - 1)
+        col = np.minimum(x.astype(np.int64), width - 1)
+        dy, dx = y - row, x - col
+        top = integral[row, col] * (1 - dx) + integral[row, col + 1] * dx
+        bottom = integral[row + 1, col] * (1 - dx) + integral[row + 1, col + 1] * dx
+        return np.asarray(top * (1 - dy) + bottom * dy)
+
+    left = np.clip(coords_N2[:, 0] / px0_per_px, 0, width)
+    top = np.clip(coords_N2[:, 1] / px0_per_px, 0, height)
+    right = np.clip((coords_N2[:, 0] + side_px0) / px0_per_px, 0, width)
+    bottom = np.clip((coords_N2[:, 1] + side_px0) / px0_per_px, 0, height)
+    total = (
+        integral_at(bottom, right)
+        - integral_at(top, right)
+        - integral_at(bottom, left)
+        + integral_at(top, left)
+    )
+    area = (side_px0 / px0_per_px) ** 2
+    return np.asarray(np.clip(total / area, 0.0, None))

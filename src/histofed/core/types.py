@@ -1,0 +1,112 @@
+"""The words of the house as frozen types.
+
+Units are in the names: ``_px0`` is level-0 pixels, ``_um`` microns, ``mpp`` microns per pixel.
+Array suffixes: N tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slide:
+    """One scanned glass of a cohort.
+
+    Attributes
+    ----------
+    slide_id, patient_id, site
+        Names from the cohort table; ``site`` is the hospital.
+    path
+        Where the image is, or None for bags that came without slides.
+    mpp
+        Microns per pixel supplied by the user; None means "as the file says".
+    """
+
+    slide_id: str
+    patient_id: str
+    site: str
+    path: Path | None = None
+    mpp: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideInfo:
+    """What a reader knows of a slide's geometry.
+
+    Attributes
+    ----------
+    mpp
+        Microns per level-0 pixel.
+    level_sizes_px
+        ``(width, height)`` of each pyramid level; level 0 is the largest.
+    objective_power
+        As the file says, or None.
+    """
+
+    mpp: float
+    level_sizes_px: tuple[tuple[int, int], ...]
+    vendor: str
+    objective_power: float | None = None
+
+    @property
+    def width_px0(self) -> int:
+        """Width of level 0 in pixels."""
+        return self.level_sizes_px[0][0]
+
+    @property
+    def height_px0(self) -> int:
+        """Height of level 0 in pixels."""
+        return self.level_sizes_px[0][1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileScores:
+    """Raw numbers per tile of one slide, by head name (``attention``, ``tile_logit``, ...).
+
+    Attributes
+    ----------
+    coords_N2
+        Top-left corners, int64 level-0 pixels.
+    side_px0
+        Side of a tile in level-0 pixels (a float: 112 um at 0.2527 mpp is 443.21 px).
+    scores
+        Head name -> float32 ``(N,)``.
+    model_digest, features_digest
+        What the scores were made from.
+    """
+
+    slide_id: str
+    coords_N2: NDArray[np.int64]
+    side_px0: float
+    scores: dict[str, NDArray[np.float32]]
+    model_digest: str
+    features_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One patient's out-of-fold prediction of a binary task.
+
+    Attributes
+    ----------
+    fold
+        The fold in which the patient was held out, from 0.
+    label
+        1 for the positive class.
+    probability
+        Of the positive class.
+    """
+
+    patient_id: str
+    site: str
+    fold: int
+    label: int
+    probability: float

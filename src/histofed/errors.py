@@ -1,0 +1,67 @@
+"""The exception tree: one family, so that a caller can tell our refusals from a crash.
+
+::
+
+    HistofedError
+    ├── ConfigError          a misspelt or impossible option            (also ValueError)
+    ├── CohortError          a table, a patient or a label at fault     (also ValueError)
+    ├── SlideError           one slide cannot be used                   (also ValueError)
+    │   ├── SlideUnreadable  not a slide, truncated, vanished
+    │   ├── MissingMpp       the file does not say its microns per pixel
+    │   └── NoTissue         nothing to tile
+    ├── StoreError           a feature or score file at fault           (also ValueError)
+    ├── WeightsError         encoder or model weights at fault          (also ValueError)
+    ├── ReviewError          the page cannot be served as asked         (also ValueError)
+    └── FederationError      the exchange between sites failed
+        └── UpdateRefused    one site's update was refused              (also ValueError)
+
+Every message names the thing, the rule, the value found and the remedy.
+"""
+
+
+class HistofedError(Exception):
+    """Anything histofed refuses; the command line prints its message without a traceback."""
+
+
+class ConfigError(HistofedError, ValueError):
+    """A misspelt or impossible option."""
+
+
+class CohortError(HistofedError, ValueError):
+    """A cohort table, a patient or a label is at fault."""
+
+
+class SlideError(HistofedError, ValueError):
+    """One slide cannot be used; a batch records it and goes on."""
+
+
+class SlideUnreadable(SlideError):
+    """The file is not a slide, is truncated, or has vanished."""
+
+
+class MissingMpp(SlideError):
+    """The file does not say its microns per pixel, and none was supplied."""
+
+
+class NoTissue(SlideError):
+    """No tile of the slide holds enough tissue."""
+
+
+class StoreError(HistofedError, ValueError):
+    """A feature or score file is missing, corrupt, or made with other settings."""
+
+
+class WeightsError(HistofedError, ValueError):
+    """Encoder or model weights are missing, corrupt, or of another model."""
+
+
+class ReviewError(HistofedError, ValueError):
+    """The review page cannot be served as asked."""
+
+
+class FederationError(HistofedError):
+    """The exchange between the sites failed."""
+
+
+class UpdateRefused(FederationError, ValueError):
+    """One site's update was refused by the gate."""

@@ -1,0 +1,1 @@
+"""Slide -> features: tissue, tiles, encoder."""

@@ -1,0 +1,58 @@
+"""Slide -> features: read tiles on one thread while the encoder works on another."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from histofed.extract.tiles import read_batches
+from histofed.io.store import Recipe, Record, SlideFeatures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.tissue import TissueSpec
+    from histofed.io.readers import SlideReader
+    from histofed.io.store import SlideTiles
+
+if TYPE_CHECKING:
+    from histofed.core.tiling import TileSpec
+
+T = TypeVar("T")
+
+
+def feature_recipe(spec: TileSpec, tissue: TissueSpec, encoder: TileEncoder) -> Recipe:
+    """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
+    encoder.card.check(spec)
+    return Recipe(
+        spec=spec, tissue=tissue.record, encoder=encoder.card.name, encoder_digest=encoder.digest
+    )
+
+
+def encode_slide(
+    reader: SlideReader, tiles: SlideTiles, encoder: TileEncoder, *, record: Record, batch_size: int
+) -> SlideFeatures:
+    """Return the features of the kept tiles, in their order.
+
+    The result does not depend on ``batch_size`` beyond the rounding of the encoder's arithmetic.
+    """
+    spec = record.recipe.spec
+    assert spec is not None  # tiles have positions
+    batches = read_batches(reader, spec, tiles.coords_N2, batch_size=batch_size)
+    features = [encoder.encode(batch) for batch in _ahead(batches)]
+    return SlideFeatures(
+        record=record, features_ND=np.concatenate(features), coords_N2=tiles.coords_N2
+    )
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items while the next one is being made on another thread."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="tiles") as pool:
+        upcoming = pool.submit(next, items, end)
+        while (item := upcoming.result()) is not end:
+            upcoming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]  # it is not the sentinel

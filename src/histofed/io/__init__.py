@@ -1,0 +1,1 @@
+"""Every file format of the house, and nowhere else. Never imports torch."""

@@ -1,0 +1,159 @@
+"""The reference reader: OpenSlide, for every format it knows."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import openslide
+from PIL import Image
+
+from histofed.core.tiling import downsamples, level_for_mpp
+from histofed.core.types import SlideInfo
+from histofed.errors import MissingMpp, SlideError, SlideUnreadable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PLAUSIBLE_MPP = (0.05, 20.0)
+"""Outside this range a stated resolution is a default of the software, not a measurement."""
+
+MAX_MPP_ASPECT = 1.01
+"""Largest ratio of the horizontal to the vertical resolution that still counts as square."""
+
+
+class OpenSlideReader:
+    """A slide opened with OpenSlide. Made by `open_slide`."""
+
+    def __init__(self, slide: openslide.OpenSlide, info: SlideInfo, path: Path) -> None:
+        self._slide = slide
+        self._path = path
+        self.info = info
+
+    def read(
+        self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
+    ) -> NDArray[np.uint8]:
+        """Read a rectangle of one level as RGB; see `SlideReader.read`."""
+        down_x, down_y = downsamples(self.info, level)
+        location_px0 = (round(x_px * down_x), round(y_px * down_y))
+        try:
+            rgba = self._slide.read_region(location_px0, level, (width_px, height_px))
+        except openslide.OpenSlideError as error:
+            msg = (
+                f"slide {self._path.name}: the region at x={location_px0[0]}, y={location_px0[1]} "
+                f"(level 0 pixels) cannot be read ({error}); the file is damaged: copy it again"
+            )
+            raise SlideUnreadable(msg) from error
+        return _on_white(rgba)
+
+    def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
+        """Read the whole slide; see `SlideReader.thumbnail`."""
+        info = self.info
+        level = level_for_mpp(info, mpp)
+        width_px, height_px = info.level_sizes_px[level]
+        picture = Image.fromarray(
+            self.read(level, 0, 0, width_px=width_px, height_px=height_px), "RGB"
+        )
+        down_x, down_y = downsamples(info, level)
+        out_width = math.ceil(info.width_px0 * info.mpp / mpp)
+        out_height = math.ceil(info.height_px0 * info.mpp / mpp)
+        # The last row and column may hang over the border; the scale is what must be exact.
+        box = (
+            0.0,
+            0.0,
+            min(out_width * mpp / info.mpp / down_x, width_px),
+            min(out_height * mpp / info.mpp / down_y, height_px),
+        )
+        return np.asarray(picture.resize((out_width, out_height), Image.Resampling.BOX, box=box))
+
+    def close(self) -> None:
+        """Release the file."""
+        self._slide.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def open_slide(path: Path, *, mpp: float | None = None) -> OpenSlideReader:
+    """Open a slide.
+
+    Parameters
+    ----------
+    mpp
+        Microns per level-0 pixel, where the file does not say; it overrides what the file says.
+
+    Raises
+    ------
+    SlideUnreadable
+        The file is missing or not a slide.
+    MissingMpp
+        The file does not say its resolution and none was supplied.
+    """
+    if not path.is_file():
+        msg = f"slide {path}: no such file; correct its path in the cohort table"
+        raise SlideUnreadable(msg)
+    try:
+        slide = openslide.OpenSlide(str(path))
+    except openslide.OpenSlideError as error:
+        msg = f"slide {path.name}: OpenSlide cannot open it ({error}); copy it again or remove it"
+        raise SlideUnreadable(msg) from error
+    try:
+        info = SlideInfo(
+            mpp=mpp if mpp is not None else _stated_mpp(slide, path),
+            level_sizes_px=tuple(slide.level_dimensions),
+            vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
+            objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),
+        )
+    except SlideError:
+        slide.close()
+        raise
+    return OpenSlideReader(slide, info, path)
+
+
+def _stated_mpp(slide: openslide.OpenSlide, path: Path) -> float:
+    """Return the resolution the file states; never a guess."""
+    mpp_x = _number(slide, openslide.PROPERTY_NAME_MPP_X)
+    mpp_y = _number(slide, openslide.PROPERTY_NAME_MPP_Y)
+    remedy = "supply it with mpp=... (microns per pixel), or in the cohort table's column mpp"
+    if mpp_x is None or mpp_y is None:
+        msg = f"slide {path.name}: the file does not say its microns per pixel; {remedy}"
+        raise MissingMpp(msg)
+    low, high = PLAUSIBLE_MPP
+    if not (low <= mpp_x <= high and low <= mpp_y <= high):
+        msg = (
+            f"slide {path.name}: the stated {mpp_x:g} x {mpp_y:g} microns per pixel is not a "
+            f"scanner's resolution ({low:g} to {high:g}); {remedy}"
+        )
+        raise MissingMpp(msg)
+    if max(mpp_x, mpp_y) / min(mpp_x, mpp_y) > MAX_MPP_ASPECT:
+        msg = (
+            f"slide {path.name}: pixels are not square ({mpp_x:g} x {mpp_y:g} microns); "
+            f"export the slide with square pixels, or {remedy}"
+        )
+        raise SlideError(msg)
+    return math.sqrt(mpp_x * mpp_y)
+
+
+def _number(slide: openslide.OpenSlide, name: str) -> float | None:
+    """Return a numeric property, or None where it is absent or not a number."""
+    text = slide.properties.get(name)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _on_white(rgba: Image.Image) -> NDArray[np.uint8]:
+    """Flatten RGBA on white: what a scanner did not scan is background, not black."""
+    pixels = np.asarray(rgba)
+    if pixels[..., 3].min() == 255:
+        return np.ascontiguousarray(pixels[..., :3])
+    canvas = Image.new("RGB", rgba.size, (255, 255, 255))
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return np.asarray(canvas)

@@ -1,0 +1,172 @@
+"""Run folders: where the results of one run are, and how they were made.
+
+::
+
+    runs/<name>/
+      run.json               how it was made (command, versions, commit, seed, inputs)
+      config.yaml            every option as it was used
+      splits.csv             patient_id, fold
+      <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
+      <arm>/fold-<k>/        model.safetensors, curves.csv or rounds.csv
+      metrics.json           every number of the report
+      scores/<slide_id>.h5   raw scores per tile
+      heatmaps/  figures/    pictures
+      report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import histofed
+from histofed.errors import StoreError
+from histofed.io.atomic import atomic_text
+
+RECORDED_PACKAGES = (
+    "numpy", "h5py", "openslide-python", "openslide-bin", "torch", "timm", "pytorch-lightning",
+    "hydra-core", "scikit-learn",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run; making one touches no disk."""
+
+    path: Path
+
+    @property
+    def splits(self) -> Path:
+        """Who is in which fold."""
+        return self.path / "splits.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Every number of the report."""
+        return self.path / "metrics.json"
+
+    @property
+    def summary(self) -> Path:
+        """The headline numbers."""
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.path / "figures"
+
+    @property
+    def heatmaps(self) -> Path:
+        """Folder of the heatmap pictures."""
+        return self.path / "heatmaps"
+
+    @property
+    def scores(self) -> Path:
+        """Folder of the score files."""
+        return self.path / "scores"
+
+    def predictions(self, arm: str) -> Path:
+        """Out-of-fold predictions of one arm."""
+        return self.path / arm / "predictions.csv"
+
+    def fold(self, arm: str, fold: int) -> Path:
+        """Folder of one fold of one arm."""
+        return self.path / arm / f"fold-{fold}"
+
+    def arms(self) -> list[str]:
+        """Return the arms that have predictions, sorted."""
+        return sorted(file.parent.name for file in self.path.glob("*/predictions.csv"))
+
+    def start(self, config: dict[str, Any], *, config_yaml: str) -> None:
+        """Write ``run.json`` and ``config.yaml``.
+
+        Parameters
+        ----------
+        config
+            The resolved options; kept in ``run.json`` so that later verbs need nothing else.
+        """
+        write_json(
+            self.path / "run.json",
+            {
+                "format": "histofed/run",
+                "format_version": 1,
+                "software": f"histofed {histofed.__version__}",
+                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "commit": _commit(),
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+                "config": config,
+            },
+        )
+        with atomic_text(self.path / "config.yaml") as file:
+            file.write(config_yaml)
+
+    def read(self) -> dict[str, Any]:
+        """Read ``run.json``.
+
+        Raises
+        ------
+        StoreError
+            The folder is not a run.
+        """
+        file = self.path / "run.json"
+        if not file.is_file():
+            msg = f"{self.path} is not a run folder (no run.json); name one with run=PATH"
+            raise StoreError(msg)
+        return read_json(file)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON that appears whole or not at all."""
+    with atomic_text(path) as file:
+        json.dump(content, file, indent=2, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        msg = f"{path}: cannot be read as JSON ({error})"
+        raise StoreError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path}: expected a JSON object"
+        raise StoreError(msg)
+    return content
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the commit of this checkout, where histofed runs from one."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    done = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or None

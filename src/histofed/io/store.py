@@ -1,0 +1,339 @@
+"""Feature, tile and score files: versioned HDF5, written atomically.
+
+``docs/file-formats.md`` is the specification. A file's identity is the digest of the whole record
+of how it was made, so no parameter can be forgotten when a file is found on disk and reused.
+
+Array suffixes: N tiles, D features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+import histofed
+from histofed.core.tiling import TileSpec
+from histofed.core.types import TileScores
+from histofed.errors import StoreError
+from histofed.io.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histofed.core.types import SlideInfo
+
+FORMAT_VERSION = 1
+MIN_CHUNK_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How features are made, whatever the slide. Bags without slides have no ``spec``.
+
+    Attributes
+    ----------
+    tissue
+        Tissue method and its parameters.
+    encoder, encoder_digest
+        Name, and digest of weights and preprocessing.
+    """
+
+    spec: TileSpec | None
+    tissue: dict[str, Any] = field(default_factory=dict)
+    encoder: str = ""
+    encoder_digest: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Digest of every parameter; two files of one cohort must share it."""
+        return _digest(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """How one file was made: the recipe and the slide it was applied to."""
+
+    recipe: Recipe
+    slide_id: str
+    slide_digest: str
+    mpp: float | None
+    width_px0: int | None
+    height_px0: int | None
+    objective_power: float | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, slide_id: str, slide_digest: str, info: SlideInfo) -> Record:
+        """Return the record of applying ``recipe`` to an open slide."""
+        return cls(
+            recipe=recipe,
+            slide_id=slide_id,
+            slide_digest=slide_digest,
+            mpp=info.mpp,
+            width_px0=info.width_px0,
+            height_px0=info.height_px0,
+            objective_power=info.objective_power,
+        )
+
+    @property
+    def digest(self) -> str:
+        """The cache key of the file."""
+        return _digest(asdict(self))
+
+    @property
+    def side_px0(self) -> float:
+        """Side of a tile in level-0 pixels."""
+        if self.recipe.spec is None or self.mpp is None:
+            msg = f"{self.slide_id}: these features have no positions, so no tile has a place"
+            raise StoreError(msg)
+        return self.recipe.spec.side_px0(self.mpp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideTiles:
+    """The tiles kept of one slide; ``tissue_N`` is each tile's fraction of tissue."""
+
+    record: Record
+    coords_N2: NDArray[np.int64]
+    tissue_N: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideFeatures:
+    """The features of one slide; ``coords_N2`` is None for bags that came without positions."""
+
+    record: Record
+    features_ND: NDArray[np.float16]
+    coords_N2: NDArray[np.int64] | None
+
+
+class FeatureStore:
+    """A folder of feature files, ``<slide_id>.h5`` each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, slide_id: str) -> Path:
+        """Return where the features of a slide are or would be."""
+        return self.folder / f"{slide_id}.h5"
+
+    def digest(self, slide_id: str) -> str | None:
+        """Return the digest of a slide's feature file, or None where there is none."""
+        return _file_digest(self.path(slide_id), "features")
+
+    def read(self, slide_id: str) -> SlideFeatures:
+        """Read the features of one slide.
+
+        Raises
+        ------
+        StoreError
+            The file is missing, damaged, of an unknown version, or holds values not finite.
+        """
+        with _open(self.path(slide_id), "features") as file:
+            features = np.asarray(file["features"], dtype=np.float16)
+            coords = np.asarray(file["coords"], dtype=np.int64) if "coords" in file else None
+            record = _read_record(file)
+        _check_features(slide_id, features, coords)
+        return SlideFeatures(record=record, features_ND=features, coords_N2=coords)
+
+    def write(self, features: SlideFeatures) -> Path:
+        """Write the features of one slide; the file appears whole or not at all."""
+        record = features.record
+        values = np.ascontiguousarray(features.features_ND, dtype=np.float16)
+        _check_features(record.slide_id, values, features.coords_N2)
+        path = self.path(record.slide_id)
+        with _atomic_h5(path) as file:
+            _write_record(file, record, "features")
+            rows = min(MIN_CHUNK_ROWS, max(len(values), 1))
+            file.create_dataset("features", data=values, chunks=(rows, values.shape[1]))
+            if features.coords_N2 is not None:
+                _write_coords(file, record, features.coords_N2)
+        return path
+
+
+class TileStore:
+    """A folder of tile files, ``<slide_id>.h5`` each: where the tiles of a slide are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, slide_id: str) -> Path:
+        """Return where the tiles of a slide are or would be."""
+        return self.folder / f"{slide_id}.h5"
+
+    def digest(self, slide_id: str) -> str | None:
+        """Return the digest of a slide's tile file, or None where there is none."""
+        return _file_digest(self.path(slide_id), "tiles")
+
+    def read(self, slide_id: str) -> SlideTiles:
+        """Read the tiles of one slide."""
+        with _open(self.path(slide_id), "tiles") as file:
+            return SlideTiles(
+                record=_read_record(file),
+                coords_N2=np.asarray(file["coords"], dtype=np.int64),
+                tissue_N=np.asarray(file["tissue_fraction"], dtype=np.float32),
+            )
+
+    def write(self, tiles: SlideTiles) -> Path:
+        """Write the tiles of one slide."""
+        path = self.path(tiles.record.slide_id)
+        with _atomic_h5(path) as file:
+            _write_record(file, tiles.record, "tiles")
+            _write_coords(file, tiles.record, tiles.coords_N2)
+            file.create_dataset("tissue_fraction", data=tiles.tissue_N.astype(np.float32))
+        return path
+
+
+class ScoreStore:
+    """A folder of score files, ``<slide_id>.h5`` each: raw numbers per tile and head."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, slide_id: str) -> Path:
+        """Return where the scores of a slide are or would be."""
+        return self.folder / f"{slide_id}.h5"
+
+    def slide_ids(self) -> list[str]:
+        """Return the slides that have scores, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.h5"))
+
+    def read(self, slide_id: str) -> TileScores:
+        """Read the scores of one slide."""
+        with _open(self.path(slide_id), "scores") as file:
+            return TileScores(
+                slide_id=slide_id,
+                coords_N2=np.asarray(file["coords"], dtype=np.int64),
+                side_px0=float(file.attrs["side_px0"]),
+                scores={
+                    name: np.asarray(values, dtype=np.float32)
+                    for name, values in file["scores"].items()
+                },
+                model_digest=str(file.attrs["model_digest"]),
+                features_digest=str(file.attrs["features_digest"]),
+            )
+
+    def write(self, scores: TileScores) -> Path:
+        """Write the scores of one slide."""
+        path = self.path(scores.slide_id)
+        with _atomic_h5(path) as file:
+            _write_format(file, "scores")
+            file.attrs["slide_id"] = scores.slide_id
+            file.attrs["side_px0"] = scores.side_px0
+            file.attrs["model_digest"] = scores.model_digest
+            file.attrs["features_digest"] = scores.features_digest
+            file.create_dataset("coords", data=scores.coords_N2.astype(np.int64))
+            for name, values in scores.scores.items():
+                if values.shape != (len(scores.coords_N2),):
+                    msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
+                    msg += f"{len(scores.coords_N2)} tiles; there must be one per tile"
+                    raise StoreError(msg)
+                file.create_dataset(f"scores/{name}", data=values.astype(np.float32))
+        return path
+
+
+def _check_features(
+    slide_id: str, features: NDArray[np.float16], coords: NDArray[np.int64] | None
+) -> None:
+    if features.ndim != 2:
+        msg = f"{slide_id}: features must be (tiles, dim), found {features.shape}; extract again"
+        raise StoreError(msg)
+    if not np.isfinite(features).all():
+        rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        msg = (
+            f"{slide_id}: features of {len(rows)} tile(s) are not finite (first: tile {rows[0]}); "
+            "the encoder overflowed or the file is damaged; extract this slide again"
+        )
+        raise StoreError(msg)
+    if coords is not None and len(coords) != len(features):
+        msg = f"{slide_id}: {len(features)} features for {len(coords)} coords; extract again"
+        raise StoreError(msg)
+
+
+def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) -> None:
+    """Write ``coords`` with the attributes that TRIDENT-lineage tools read."""
+    spec = record.recipe.spec
+    data = file.create_dataset("coords", data=coords.astype(np.int64))
+    if spec is None or record.mpp is None:
+        return
+    power = record.objective_power
+    data.attrs["patch_size"] = spec.size_px
+    data.attrs["patch_size_level0"] = round(record.side_px0)
+    data.attrs["level0_magnification"] = "None" if power is None else int(power)
+    data.attrs["target_magnification"] = round(10 / spec.mpp)
+    data.attrs["overlap"] = spec.overlap_px
+    data.attrs["name"] = record.slide_id
+    data.attrs["savetodir"] = "."
+    data.attrs["level0_width"] = record.width_px0
+    data.attrs["level0_height"] = record.height_px0
+
+
+def _write_format(file: h5py.File, kind: str) -> None:
+    file.attrs["format"] = f"histofed/{kind}"
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["software"] = f"histofed {histofed.__version__}"
+
+
+def _write_record(file: h5py.File, record: Record, kind: str) -> None:
+    _write_format(file, kind)
+    file.attrs["record"] = json.dumps(asdict(record), sort_keys=True)
+    file.attrs["digest"] = record.digest
+    file.attrs["encoder"] = record.recipe.encoder
+
+
+def _read_record(file: h5py.File) -> Record:
+    stored = json.loads(file.attrs["record"])
+    recipe = stored.pop("recipe")
+    spec = recipe.pop("spec")
+    return Record(
+        recipe=Recipe(spec=None if spec is None else TileSpec(**spec), **recipe), **stored
+    )
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _file_digest(path: Path, kind: str) -> str | None:
+    if not path.exists():
+        return None
+    with _open(path, kind) as file:
+        return str(file.attrs["digest"])
+
+
+@contextmanager
+def _open(path: Path, kind: str) -> Iterator[h5py.File]:
+    """Open a file of ours for reading, or say what is wrong with it."""
+    if not path.exists():
+        msg = f"{path}: there is no {kind} file for this slide"
+        raise StoreError(msg)
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        msg = f"{path}: damaged or not HDF5 ({error}); delete it and make it again"
+        raise StoreError(msg) from error
+    with file:
+        found, version = file.attrs.get("format"), file.attrs.get("format_version")
+        if found != f"histofed/{kind}":
+            msg = f"{path}: expected a histofed/{kind} file, found format {found!r}"
+            raise StoreError(msg)
+        if version != FORMAT_VERSION:
+            msg = f"{path}: format version {version}, this histofed reads {FORMAT_VERSION}; "
+            msg += "update histofed or make the file again"
+            raise StoreError(msg)
+        yield file
+
+
+@contextmanager
+def _atomic_h5(path: Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file that becomes ``path`` when the block ends well."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        yield file

@@ -1,0 +1,156 @@
+"""Tables: the cohort, the splits, the predictions. CSV with a header, every bad row named.
+
+The cohort table has one row per slide: ``patient_id, slide_id, site, path``, the task's column,
+and optionally ``mpp`` (microns per pixel, where a slide does not say). ``path`` is relative to the
+table; it may be empty for bags that came as features.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from histofed.core.cohort import Cohort
+from histofed.core.types import Prediction, Slide
+from histofed.errors import CohortError
+from histofed.io.atomic import atomic_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from histofed.core.tasks import Task
+
+COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
+
+
+def read_cohort(path: Path, task: Task) -> Cohort:
+    """Read a cohort table for one task; patients whose label is not known are left out.
+
+    Raises
+    ------
+    CohortError
+        The table or a column is missing, or a row is at fault: the row is named.
+    """
+    labels: dict[str, int] = {}
+    left_out: set[str] = set()
+    slides = []
+    for slide, value, where in _cohort_rows(path, task):
+        label = task.label(value, where)
+        if label is None:
+            left_out.add(slide.patient_id)
+            continue
+        if labels.setdefault(slide.patient_id, label) != label:
+            msg = f"{where}: this slide says {value!r}, an earlier slide of the patient says "
+            msg += f"otherwise; column {task.column!r} is per patient"
+            raise CohortError(msg)
+        slides.append(slide)
+    if torn := sorted(left_out & labels.keys()):
+        msg = f"{path}: column {task.column!r} is empty on some slides of {torn[0]} and filled on "
+        msg += "others; it is per patient"
+        raise CohortError(msg)
+    if not slides:
+        msg = f"{path}: no row has a known value in column {task.column!r}"
+        raise CohortError(msg)
+    return Cohort(name=path.parent.name, slides=tuple(slides), labels=labels)
+
+
+def read_slides(path: Path) -> list[Slide]:
+    """Read only the slides of a cohort table: no label is needed to tile or extract."""
+    return [slide for slide, _, _ in _cohort_rows(path, None)]
+
+
+def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, str]]:
+    """Yield each row as (slide, label cell, where it stands)."""
+    columns = (*COHORT_COLUMNS, *([task.column] if task else []))
+    if not path.is_file():
+        msg = (
+            f"cohort table {path} is not there. It has one row per slide with the columns "
+            f"{', '.join(columns)} (and mpp, where a slide does not say its own); name yours with "
+            "cohort=PATH"
+        )
+        raise CohortError(msg)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        found = reader.fieldnames or []
+        if missing := [name for name in columns if name not in found]:
+            msg = (
+                f"{path}: column(s) {', '.join(missing)} missing; the table has "
+                f"{', '.join(found) or 'no header'}"
+            )
+            raise CohortError(msg)
+        for row in reader:
+            where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
+            yield (
+                _slide(row, path.parent, where),
+                (row[task.column] or "") if task else "",
+                where,
+            )
+
+
+def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
+    for name in ("patient_id", "slide_id", "site"):
+        if not (row[name] or "").strip():
+            msg = f"{where}: {name} is empty; every slide needs one"
+            raise CohortError(msg)
+    slide_id = str(row["slide_id"]).strip()
+    if "/" in slide_id or "\\" in slide_id or slide_id.startswith("."):
+        msg = f"{where}: slide_id {slide_id!r} names files, so it cannot hold a slash or start "
+        msg += "with a dot"
+        raise CohortError(msg)
+    cell = (row.get("mpp") or "").strip()
+    try:
+        mpp = float(cell) if cell else None
+    except ValueError:
+        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
+        raise CohortError(msg) from None
+    if mpp is not None and not 0 < mpp < float("inf"):
+        msg = f"{where}: mpp is {cell}; it must be positive (microns per pixel)"
+        raise CohortError(msg)
+    file = (row["path"] or "").strip()
+    return Slide(
+        slide_id=slide_id,
+        patient_id=str(row["patient_id"]).strip(),
+        site=str(row["site"]).strip(),
+        path=folder / file if file else None,
+        mpp=mpp,
+    )
+
+
+def write_splits(path: Path, fold_of: Mapping[str, int]) -> None:
+    """Write ``patient_id, fold``."""
+    write_rows(path, ("patient_id", "fold"), sorted(fold_of.items()))
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Write one row per patient."""
+    names = [field.name for field in fields(Prediction)]
+    rows = [[getattr(prediction, name) for name in names] for prediction in predictions]
+    write_rows(path, names, rows)
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read what `write_predictions` wrote."""
+    if not path.is_file():
+        msg = f"{path}: no predictions there; run `histofed train` or `histofed federate` first"
+        raise CohortError(msg)
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Prediction(
+                patient_id=row["patient_id"],
+                site=row["site"],
+                fold=int(row["fold"]),
+                label=int(row["label"]),
+                probability=float(row["probability"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV table; it appears whole or not at all."""
+    with atomic_text(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)

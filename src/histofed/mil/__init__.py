@@ -1,0 +1,1 @@
+"""Features -> prediction: bags, aggregators, one LightningModule, attribution."""

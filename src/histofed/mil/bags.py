@@ -1,0 +1,175 @@
+"""Bags: all tiles of all slides of one patient, and batches of them.
+
+Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from histofed.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from histofed.core.cohort import Cohort
+    from histofed.io.store import FeatureStore
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """One patient's tiles.
+
+    Attributes
+    ----------
+    features_ND
+        float16, as stored: twice the patients fit in memory.
+    coords_N2
+        Level-0 pixels of each tile's own slide, or None.
+    tiles_of
+        Slide -> its tiles among the N.
+    """
+
+    patient_id: str
+    site: str
+    label: int
+    features_ND: Tensor
+    coords_N2: Tensor | None
+    tiles_of: dict[str, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class BagBatch:
+    """Padded bags. ``valid_BN`` is True on real instances."""
+
+    features_BND: Tensor
+    coords_BN2: Tensor | None
+    valid_BN: Tensor
+    target_B: Tensor
+    ids: tuple[str, ...]
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> BagBatch:
+        """Move to a device; Lightning calls this."""
+        return BagBatch(
+            features_BND=self.features_BND.to(device, non_blocking=non_blocking),
+            coords_BN2=None
+            if self.coords_BN2 is None
+            else self.coords_BN2.to(device, non_blocking=non_blocking),
+            valid_BN=self.valid_BN.to(device, non_blocking=non_blocking),
+            target_B=self.target_B.to(device, non_blocking=non_blocking),
+            ids=self.ids,
+        )
+
+
+def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
+    """Read every patient's features into memory, once.
+
+    Raises
+    ------
+    StoreError
+        Patients without features (all are named), or files of different recipes in one cohort.
+    """
+    missing = [slide for slide in cohort.slides if not store.path(slide.slide_id).exists()]
+    if missing:
+        names = ", ".join(f"{slide.patient_id} ({slide.slide_id})" for slide in missing[:8])
+        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        msg = (
+            f"{len(missing)} of {len(cohort.slides)} slides have no features in {store.folder}: "
+            f"{names}{more}; run `histofed extract` on this cohort, or name the folder with "
+            "features=PATH"
+        )
+        raise StoreError(msg)
+    bags = {}
+    recipe_digest, first = None, ""
+    for patient in cohort.patients:
+        slides = [store.read(slide.slide_id) for slide in cohort.slides_of(patient)]
+        for slide in slides:
+            recipe_digest = recipe_digest or slide.record.recipe.digest
+            first = first or slide.record.slide_id
+            if slide.record.recipe.digest != recipe_digest:
+                msg = (
+                    f"slides {first} and {slide.record.slide_id} were not made by one recipe "
+                    f"(encoder {slide.record.recipe.encoder}, tiles {slide.record.recipe.spec}); "
+                    "extract the whole cohort with the same options"
+                )
+                raise StoreError(msg)
+        tiles_of, start = {}, 0
+        for slide in slides:
+            stop = start + len(slide.features_ND)
+            tiles_of[slide.record.slide_id] = slice(start, stop)
+            start = stop
+        if start == 0:
+            msg = f"patient {patient}: no tile on any slide; leave the patient out of the table"
+            raise StoreError(msg)
+        coords = [slide.coords_N2 for slide in slides]
+        bags[patient] = Bag(
+            patient_id=patient,
+            site=cohort.site_of[patient],
+            label=cohort.labels[patient],
+            features_ND=torch.cat([torch.from_numpy(slide.features_ND) for slide in slides]),
+            coords_N2=None
+            if any(c is None for c in coords)
+            else torch.cat([torch.from_numpy(c) for c in coords if c is not None]),
+            tiles_of=tiles_of,
+        )
+    return bags
+
+
+class BagDataset(Dataset[Bag]):
+    """Bags in the order given.
+
+    Parameters
+    ----------
+    tiles_per_bag
+        In training, at most this many tiles of a bag, drawn anew each time; None takes all.
+    """
+
+    def __init__(self, bags: Iterable[Bag], *, tiles_per_bag: int | None = None) -> None:
+        self.bags = list(bags)
+        self.tiles_per_bag = tiles_per_bag
+
+    def __len__(self) -> int:
+        return len(self.bags)
+
+    def __getitem__(self, index: int) -> Bag:
+        bag = self.bags[index]
+        n_tiles = len(bag.features_ND)
+        if self.tiles_per_bag is None or n_tiles <= self.tiles_per_bag:
+            return bag
+        drawn = torch.randperm(n_tiles)[: self.tiles_per_bag]
+        return Bag(
+            patient_id=bag.patient_id,
+            site=bag.site,
+            label=bag.label,
+            features_ND=bag.features_ND[drawn],
+            coords_N2=None if bag.coords_N2 is None else bag.coords_N2[drawn],
+            tiles_of={},
+        )
+
+
+def collate(bags: Sequence[Bag]) -> BagBatch:
+    """Pad bags to the longest; features become float32."""
+    longest = max(len(bag.features_ND) for bag in bags)
+    dim = bags[0].features_ND.shape[1]
+    features_BND = torch.zeros(len(bags), longest, dim)
+    valid_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    placed = all(bag.coords_N2 is not None for bag in bags)
+    coords_BN2 = torch.zeros(len(bags), longest, 2, dtype=torch.int64) if placed else None
+    for row, bag in enumerate(bags):
+        n_tiles = len(bag.features_ND)
+        features_BND[row, :n_tiles] = bag.features_ND
+        valid_BN[row, :n_tiles] = True
+        if coords_BN2 is not None and bag.coords_N2 is not None:
+            coords_BN2[row, :n_tiles] = bag.coords_N2
+    return BagBatch(
+        features_BND=features_BND,
+        coords_BN2=coords_BN2,
+        valid_BN=valid_BN,
+        target_B=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
+        ids=tuple(bag.patient_id for bag in bags),
+    )

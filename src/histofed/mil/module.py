@@ -1,0 +1,78 @@
+"""The LightningModule: an aggregator, the loss of its task, and an optimizer.
+
+Suffixes: B bags, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
+    from histofed.mil.aggregators import Aggregator
+    from histofed.mil.bags import BagBatch
+
+SELECT_LOSS = "select_loss"
+"""The number that picks the checkpoint: mean loss per patient of the selection fold."""
+
+
+class MILModule(pl.LightningModule):
+    """Train any aggregator on a binary task.
+
+    Parameters
+    ----------
+    learning_rate, weight_decay
+        Of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101).
+    """
+
+    def __init__(
+        self, aggregator: Aggregator, *, learning_rate: float, weight_decay: float
+    ) -> None:
+        super().__init__()
+        self.aggregator = aggregator
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+
+    def loss(self, batch: BagBatch) -> Tensor:
+        """Return the mean binary cross-entropy per patient."""
+        output = self.aggregator(batch.features_BND, batch.valid_BN)
+        return binary_cross_entropy_with_logits(output.logits_BC.squeeze(-1), batch.target_B)
+
+    def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch."""
+        loss = self.loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
+        return loss
+
+    def validation_step(self, batch: BagBatch, batch_idx: int) -> None:
+        """Log the loss that picks the checkpoint."""
+        self.log(SELECT_LOSS, self.loss(batch), batch_size=len(batch.ids))
+
+    def predict_step(self, batch: BagBatch, batch_idx: int) -> dict[str, float]:
+        """Return patient -> probability of the positive class."""
+        output = self.aggregator(batch.features_BND, batch.valid_BN)
+        probabilities = torch.sigmoid(output.logits_BC.squeeze(-1)).tolist()
+        return dict(zip(batch.ids, probabilities, strict=True))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW."""
+        return torch.optim.AdamW(
+            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+
+
+@torch.inference_mode()
+def predict(module: MILModule, batches: Iterable[BagBatch]) -> dict[str, float]:
+    """Return patient -> probability, without a Trainer."""
+    module.eval()
+    probabilities: dict[str, float] = {}
+    for index, batch in enumerate(batches):
+        probabilities |= module.predict_step(batch, index)
+    return probabilities
