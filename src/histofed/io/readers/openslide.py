@@ -80,13 +80,17 @@ class OpenSlideReader:
         self.close()
 
 
-def open_slide(path: Path, *, mpp: float | None = None) -> OpenSlideReader:
+def open_slide(
+    path: Path, *, mpp: float | None = None, fallback_mpp: float | None = None
+) -> OpenSlideReader:
     """Open a slide.
 
     Parameters
     ----------
     mpp
-        Microns per level-0 pixel, where the file does not say; it overrides what the file says.
+        Microns per level-0 pixel of this slide; it overrides what the file says.
+    fallback_mpp
+        Microns per level-0 pixel, used only where the file does not say.
 
     Raises
     ------
@@ -105,7 +109,7 @@ def open_slide(path: Path, *, mpp: float | None = None) -> OpenSlideReader:
         raise SlideUnreadable(msg) from error
     try:
         info = SlideInfo(
-            mpp=mpp if mpp is not None else _stated_mpp(slide, path),
+            mpp=mpp if mpp is not None else _stated_mpp(slide, path, fallback_mpp),
             level_sizes_px=tuple(slide.level_dimensions),
             vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),
@@ -116,12 +120,14 @@ def open_slide(path: Path, *, mpp: float | None = None) -> OpenSlideReader:
     return OpenSlideReader(slide, info, path)
 
 
-def _stated_mpp(slide: openslide.OpenSlide, path: Path) -> float:
-    """Return the resolution the file states; never a guess."""
+def _stated_mpp(slide: openslide.OpenSlide, path: Path, fallback: float | None) -> float:
+    """Return the resolution the file states, else the one supplied; never a guess."""
     mpp_x = _number(slide, openslide.PROPERTY_NAME_MPP_X)
     mpp_y = _number(slide, openslide.PROPERTY_NAME_MPP_Y)
     remedy = "supply it with mpp=... (microns per pixel), or in the cohort table's column mpp"
     if mpp_x is None or mpp_y is None:
+        if fallback is not None:
+            return fallback
         msg = f"slide {path.name}: the file does not say its microns per pixel; {remedy}"
         raise MissingMpp(msg)
     low, high = PLAUSIBLE_MPP

@@ -1,0 +1,1 @@
+"""Figures, slide pictures and the HTML report; runs without torch."""

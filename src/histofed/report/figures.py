@@ -1,0 +1,231 @@
+"""Figures of how well patients are predicted: ROC, precision-recall, calibration, hospitals.
+
+Array suffixes: P patients.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from histofed.core import metrics
+from histofed.report import style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from histofed.core.metrics import Curve, Interval
+    from histofed.report.model import SiteResult
+
+    DrawStyle = Literal["default", "steps-pre"]
+
+
+class NamedPredictions(NamedTuple):
+    """One line of a figure; ``interval`` is the area (AUROC or AUPRC) written in the legend."""
+
+    name: str
+    labels_P: ArrayLike
+    probabilities_P: ArrayLike
+    interval: Interval
+
+
+def roc_figure(curves: Sequence[NamedPredictions], *, main: str | None = None) -> Figure:
+    """Return the ROC curves of several models, with a bootstrap band around the main one.
+
+    Parameters
+    ----------
+    main
+        Name of the curve with the band and the heavier line; the first one if None.
+
+    Raises
+    ------
+    CohortError
+        A model's patients are all of one class.
+    """
+    with style.house_style():
+        figure, axes = _square_figure()
+        axes.plot([0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
+        colours, main = style.colours(each.name for each in curves), main or curves[0].name
+        for name, labels, probabilities, interval in curves:
+            curve = metrics.roc_curve(labels, probabilities)
+            if name == main:
+                fpr, low, high = metrics.roc_band(labels, probabilities)
+                axes.fill_between(fpr, low, high, color=colours[name], alpha=0.14, linewidth=0)
+            _curve_line(axes, curve, colours[name], is_main=name == main)
+            axes.plot([], [], color=colours[name], label=f"{name}\nAUROC {_short(interval)}")
+        axes.set(
+            title="How well positive and negative patients are told apart",
+            xlabel="false positive rate (1 - specificity)",
+            ylabel="true positive rate (sensitivity)",
+        )
+        axes.legend(loc="lower right", labelspacing=0.7)
+    return figure
+
+
+def pr_figure(curves: Sequence[NamedPredictions], *, main: str | None = None) -> Figure:
+    """Return the precision-recall curves of several models, drawn as the steps they are.
+
+    Parameters
+    ----------
+    main
+        Name of the curve with the heavier line; the first one if None.
+
+    Raises
+    ------
+    CohortError
+        A model's patients are all of one class.
+    """
+    with style.house_style():
+        figure, axes = _square_figure()
+        colours, main = style.colours(each.name for each in curves), main or curves[0].name
+        prevalence = float(np.asarray(curves[0].labels_P).mean())
+        axes.axhline(prevalence, color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
+        axes.text(0.0, prevalence + 0.012, f"chance {prevalence:.2f}", color=style.QUIET)
+        for name, labels, probabilities, interval in curves:
+            curve = metrics.pr_curve(labels, probabilities)
+            # Precision of a threshold holds for the recall gained by it: the step comes before.
+            # Thresholds that gain none are left out: they add teeth to the line and no area.
+            gains = np.diff(curve.x_T, prepend=-1) > 0
+            curve = metrics.Curve(curve.x_T[gains], curve.y_T[gains], curve.thresholds_T[gains])
+            _curve_line(axes, curve, colours[name], is_main=name == main, drawstyle="steps-pre")
+            axes.plot([], [], color=colours[name], label=f"{name}\nAUPRC {_short(interval)}")
+        axes.set(
+            title="How many of the patients called positive are positive",
+            xlabel="recall (share of positive patients found)",
+            ylabel="precision (share of calls that are right)",
+        )
+        axes.legend(loc="lower left", labelspacing=0.7)
+    return figure
+
+
+def calibration_figure(
+    labels_P: ArrayLike, probabilities_P: ArrayLike, *, name: str, n_bins: int = 5
+) -> Figure:
+    """Return observed against predicted fractions with Wilson bars, and a histogram below.
+
+    Parameters
+    ----------
+    name
+        Of the model, for the title.
+
+    Raises
+    ------
+    CohortError
+        Probabilities outside [0, 1] or labels other than 0 and 1.
+    """
+    bins = metrics.calibration_bins(labels_P, probabilities_P, n_bins=n_bins)
+    with style.house_style():
+        figure = style.new_figure(5.6, 6.6)
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        axes.plot([0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
+        observed = np.array([each.observed.value for each in bins])
+        bars = np.array([[each.observed.low, each.observed.high] for each in bins]).T
+        axes.errorbar(
+            [each.predicted for each in bins],
+            observed,
+            yerr=np.abs(bars - observed),
+            fmt="o",
+            markersize=7,
+            color=style.BLUE,
+            elinewidth=1.4,
+            capsize=0,
+            clip_on=False,
+        )
+        for each in bins:
+            place = (each.predicted, each.observed.value)
+            axes.annotate(f"n={each.n}", place, (7, -4), textcoords="offset points", fontsize=8)
+        style.unit_square(axes)
+        error = metrics.ece(labels_P, probabilities_P, n_bins=n_bins)
+        brier = metrics.brier(labels_P, probabilities_P)
+        axes.text(0.02, 0.93, f"calibration error {error:.3f}\nBrier {brier:.3f}", va="center")
+        axes.set(title=f"Do the probabilities hold? ({name})")
+        axes.set_ylabel("observed fraction positive")
+        axes.set_box_aspect(1)
+        below.set_box_aspect(0.24)
+        below.hist(
+            [np.asarray(probabilities_P)[np.asarray(labels_P) == each] for each in (1, 0)],
+            bins=np.linspace(0, 1, 21),
+            stacked=True,
+            color=[style.BLUE, "#c3ccd4"],
+            label=["positive", "negative"],
+        )
+        below.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, 1.42))
+        below.set(xlabel="predicted probability", ylabel="patients")
+        below.yaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def site_figure(results: Sequence[SiteResult]) -> Figure:
+    """Return AUROC with interval per hospital and way of training, with patient numbers.
+
+    A hospital whose patients are all of one class keeps its row, with the reason in place of
+    the dot.
+    """
+    sites = list(dict.fromkeys(each.site for each in results))
+    arms = list(dict.fromkeys(each.arm for each in results))
+    first = {each.site: each for each in reversed(results)}
+    with style.house_style():
+        figure = style.new_figure(7.2, 1.5 + 0.3 * len(sites) * (len(arms) + 0.8))
+        axes = figure.add_subplot()
+        axes.axvline(0.5, color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
+        colours, markers = style.colours(arms), style.markers(arms)
+        for each in results:
+            step = 0.8 / len(arms)
+            y = sites.index(each.site) + (arms.index(each.arm) - (len(arms) - 1) / 2) * step
+            if each.auroc is not None:
+                look = (colours[each.arm], markers[each.arm])
+                _dot_and_whisker(axes, each.auroc, y, look)
+            elif each is first[each.site]:
+                reason = "all patients of one class: nothing to rank"
+                axes.text(0.52, sites.index(each.site), reason, va="center", color=style.QUIET)
+        axes.set_yticks(
+            range(len(sites)),
+            [f"{s}\n{first[s].n_patients} patients, {first[s].n_positive} positive" for s in sites],
+        )
+        lowest = min((each.auroc.low for each in results if each.auroc), default=0.0)
+        axes.set(xlim=(min(0.4, lowest - 0.03), 1.03), ylim=(len(sites) - 0.45, -0.55))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        for boundary in range(1, len(sites)):
+            axes.axhline(boundary - 0.5, color=style.GRID, linewidth=0.8)
+        axes.set(title="Does it work at every hospital?", xlabel="AUROC on the hospital's patients")
+        for arm in arms:
+            axes.plot([], [], markers[arm], color=colours[arm], label=arm)
+        figure.legend(loc="outside lower center", ncols=len(arms))
+    return figure
+
+
+def _square_figure() -> tuple[Figure, Axes]:
+    figure = style.new_figure(6.0, 6.0)
+    axes = figure.add_subplot()
+    style.unit_square(axes)
+    return figure, axes
+
+
+def _curve_line(
+    axes: Axes, curve: Curve, colour: str, *, is_main: bool, drawstyle: DrawStyle = "default"
+) -> None:
+    axes.plot(
+        curve.x_T,
+        curve.y_T,
+        color=colour,
+        linewidth=2.4 if is_main else 1.5,
+        zorder=3 if is_main else 2,
+        drawstyle=drawstyle,
+        clip_on=False,
+    )
+
+
+def _dot_and_whisker(axes: Axes, auroc: Interval, y: float, look: tuple[str, str]) -> None:
+    colour, marker = look
+    axes.plot([auroc.low, auroc.high], [y, y], color=colour, linewidth=2, alpha=0.55)
+    axes.plot([auroc.value], [y], marker, color=colour, markersize=6.5, label="_dot")
+
+
+def _short(interval: Interval) -> str:
+    return f"{interval.value:.2f} ({interval.low:.2f}-{interval.high:.2f})"
