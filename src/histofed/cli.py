@@ -1,0 +1,105 @@
+"""The command line: ``histofed VERB [option=value ...]``.
+
+Options are Hydra overrides; Hydra's own flags (``--multirun``, ``--cfg job``, ``--config-dir``)
+work as everywhere. Exit codes: 0 done, 1 crash, 2 refused (the message says why), 3 work left.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+import histofed
+from histofed.errors import HistofedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+VERBS = {
+    "demo": "the whole way on a synthetic cohort of four hospitals",
+    "tile": "find the tissue of slides and the tiles in it",
+    "extract": "encode the tiles of slides into features",
+    "train": "cross-validated training on pooled patients",
+    "federate": "federated training over hospitals, compared with local and pooled",
+    "evaluate": "metrics with intervals, figures and the report of a run",
+    "explain": "scores per tile and heatmaps of a run",
+    "review": "the pathologist's page of a run",
+}
+
+REFUSED = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    errors = Console(stderr=True)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        Console().print(_help())
+        return 0
+    if arguments[0] in ("--version", "version"):
+        Console().print(f"histofed {histofed.__version__}")
+        return 0
+    verb, *overrides = arguments
+    if verb not in VERBS:
+        errors.print(f"[red]histofed: {escape(verb)} is not a verb.[/] One of: {', '.join(VERBS)}")
+        return REFUSED
+    try:
+        if any(argument.startswith("-") for argument in overrides):
+            return _through_hydra(verb, overrides)
+        from histofed.pipeline.config import compose
+
+        return _run(verb, compose(verb, overrides))
+    except HistofedError as error:
+        errors.print(f"[red bold]histofed {verb}:[/] {escape(str(error))}", highlight=False)
+        return REFUSED
+
+
+def _run(verb: str, config: DictConfig) -> int:
+    from histofed.pipeline.config import to_object
+
+    module = importlib.import_module(f"histofed.pipeline.{verb}")
+    code: int = module.run(to_object(config))
+    return code
+
+
+def _through_hydra(verb: str, overrides: list[str]) -> int:
+    """Hand over to Hydra for its flags; every job runs the same verb."""
+    import hydra
+
+    from histofed.pipeline.config import checked, config_dir
+
+    codes: list[int] = []
+
+    def job(config: DictConfig) -> None:
+        codes.append(_run(verb, checked(verb, config)))
+
+    # Runs have their own folders; Hydra needs none.
+    folders = ["hydra.run.dir=.", "hydra.sweep.dir=.", "hydra.sweep.subdir=."]
+    quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+    program = sys.argv
+    sys.argv = [f"histofed {verb}", *overrides, *folders, *quiet]
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
+    finally:
+        sys.argv = program
+    return max(codes, default=0)
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  [bold]{verb:9}[/] {meaning}" for verb, meaning in VERBS.items())
+    return (
+        f"[bold]histofed {histofed.__version__}[/]  federated computational pathology\n\n"
+        f"histofed VERB \\[option=value ...]\n\n{verbs}\n\n"
+        "Options and their defaults: configs/<verb>.yaml, or `histofed VERB --cfg job`.\n"
+        "First steps: `histofed demo`"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

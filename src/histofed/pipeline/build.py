@@ -1,0 +1,163 @@
+"""Options -> objects: the only place where a name in a config becomes a class.
+
+Only names inside this package are ever imported, so a config that came from elsewhere cannot run
+anything else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from histofed.core.tasks import Task
+from histofed.core.tiling import TileSpec
+from histofed.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.tissue import TissueSpec
+    from histofed.federation.strategies.base import Strategy
+    from histofed.mil.aggregators import Aggregator
+    from histofed.pipeline.schema import TaskConfig, TilingConfig, TissueConfig
+
+NAMESPACES = {
+    "encoder": "histofed.extract.encoders.",
+    "aggregator": "histofed.mil.aggregators.",
+    "strategy": "histofed.federation.strategies.",
+}
+"""Where the classes of each component live."""
+
+GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "strategy": set()}
+"""Arguments that come from the data, not from the config."""
+
+
+def task(config: TaskConfig) -> Task:
+    """Return the task that the options describe."""
+    return Task(
+        name=config.name,
+        kind=config.kind,
+        column=config.column,
+        classes=(config.classes[0], config.classes[1]),
+        positive=tuple(config.positive),
+        negative=tuple(config.negative),
+        missing=tuple(config.missing),
+    )
+
+
+def tile_spec(config: TilingConfig) -> TileSpec:
+    """Return the tile specification that the options describe."""
+    return TileSpec(
+        size_px=config.size_px,
+        mpp=config.mpp,
+        overlap_px=config.overlap_px,
+        min_tissue=config.min_tissue,
+    )
+
+
+def tissue_spec(config: TissueConfig) -> TissueSpec:
+    """Return the tissue rule that the options describe."""
+    from histofed.extract.tissue import TissueSpec
+
+    return TissueSpec(
+        mpp=config.mpp,
+        min_saturation=config.min_saturation,
+        min_area_um2=config.min_area_um2,
+        max_hole_um2=config.max_hole_um2,
+    )
+
+
+def encoder(config: Mapping[str, Any]) -> TileEncoder:
+    """Return the tile encoder, its weights loaded."""
+    built: TileEncoder = _make("encoder", config)
+    return built
+
+
+def aggregator(config: Mapping[str, Any], *, dim: int, n_classes: int = 1) -> Aggregator:
+    """Return the aggregator for features of ``dim``; its weights come from torch's random state."""
+    built: Aggregator = _make("aggregator", config, dim=dim, n_classes=n_classes)
+    return built
+
+
+def strategy(config: Mapping[str, Any]) -> Strategy:
+    """Return the server's rule."""
+    built: Strategy = _make("strategy", config)
+    return built
+
+
+def check_component(kind: str, config: Any) -> None:
+    """Check a component's class and arguments without making it.
+
+    Raises
+    ------
+    ConfigError
+        The class is not ours, or an argument is unknown or of the wrong type.
+    """
+    if not isinstance(config, DictConfig) or not isinstance(config.get("_target_"), str):
+        msg = f"{kind}: expected a choice of configs/{kind}/, got {config!r}"
+        raise ConfigError(msg)
+    target = _target(kind, config["_target_"])
+    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    allowed = [
+        name
+        for name in inspect.signature(target).parameters
+        if name not in GIVEN[kind] and name != "self"
+    ]
+    for name, value in _arguments(OmegaConf.to_container(config, resolve=True)).items():
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            guess = f" Did you mean {kind}.{near[0]}?" if near else ""
+            msg = f"{kind}.{name} is not an option of {target.__name__}. "
+            raise ConfigError(msg + f"Allowed: {', '.join(allowed) or 'none'}.{guess}")
+        _check_type(f"{kind}.{name}", value, hints.get(name, Any))
+
+
+def _make(kind: str, config: Mapping[str, Any], **given: Any) -> Any:
+    return _target(kind, config["_target_"])(**_arguments(config), **given)
+
+
+def _arguments(config: Any) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in ("_target_", "name")}
+
+
+def _target(kind: str, dotted: str) -> Callable[..., Any]:
+    if not dotted.startswith(NAMESPACES[kind]):
+        msg = f"{kind}._target_ is {dotted!r}; only classes in {NAMESPACES[kind]}* are loaded"
+        raise ConfigError(msg)
+    module, _, name = dotted.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        msg = f"{kind}._target_ {dotted!r} does not exist ({error})"
+        raise ConfigError(msg) from error
+    if not callable(found):
+        msg = f"{kind}._target_ {dotted!r} is not a class"
+        raise ConfigError(msg)
+    return found  # type: ignore[no-any-return]
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """Check a plain value against an annotation such as ``int``, ``float | None`` or a Literal."""
+    options = getattr(hint, "__args__", None)
+    if (
+        options is not None
+        and getattr(hint, "__origin__", None) is not None
+        and all(isinstance(option, str) for option in options)
+    ):
+        if value not in options:
+            msg = f"{name} is {value!r}; allowed: {', '.join(options)}"
+            raise ConfigError(msg)
+        return
+    kinds = tuple(kind for kind in (options or (hint,)) if isinstance(kind, type))
+    if not kinds:
+        return
+    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        msg = f"{name} is {value!r}; it must be {wanted}"
+        raise ConfigError(msg)

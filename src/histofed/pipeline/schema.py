@@ -1,0 +1,185 @@
+"""The options of every verb, typed: a misspelt or impossible value fails before any work.
+
+Defaults are in ``configs/``, where they can be read beside their meaning; here are names and types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class TilingConfig:
+    """See `histofed.core.tiling.TileSpec`."""
+
+    size_px: int = MISSING
+    mpp: float = MISSING
+    overlap_px: int = MISSING
+    min_tissue: float = MISSING
+
+
+@dataclass
+class TissueConfig:
+    """See `histofed.extract.tissue.TissueSpec`."""
+
+    mpp: float = MISSING
+    min_saturation: float = MISSING
+    min_area_um2: float = MISSING
+    max_hole_um2: float = MISSING
+
+
+@dataclass
+class CancerConfig:
+    """Facts about one cancer."""
+
+    name: str = MISSING
+    title: str = MISSING
+    cohorts: list[str] = field(default_factory=list)
+    tasks: list[str] = MISSING
+
+
+@dataclass
+class TaskConfig:
+    """See `histofed.core.tasks.Task`; ``sense`` is the clinical question in one sentence."""
+
+    name: str = MISSING
+    kind: str = MISSING
+    column: str = MISSING
+    classes: list[str] = MISSING
+    positive: list[str] = MISSING
+    negative: list[str] = MISSING
+    missing: list[str] = MISSING
+    sense: str = MISSING
+
+
+@dataclass
+class SplitsConfig:
+    """How patients are dealt into folds."""
+
+    n_folds: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """How one model is fitted."""
+
+    max_epochs: int = MISSING
+    patience: int = MISSING
+    learning_rate: float = MISSING
+    weight_decay: float = MISSING
+    batch_size: int = MISSING
+    tiles_per_bag: int | None = MISSING
+    accelerator: str = MISSING
+    precision: str = MISSING
+
+
+@dataclass
+class FederationConfig:
+    """How the hospitals work together."""
+
+    rounds: int = MISSING
+    epochs_per_round: int = MISSING
+    keep_optimizer: bool = MISSING
+    min_sites: int = MISSING
+
+
+@dataclass
+class TileConfig:
+    """Options of ``histofed tile``."""
+
+    slides: str | None = MISSING
+    cohort: str | None = MISSING
+    work: str = MISSING
+    mpp: float | None = MISSING
+    overwrite: bool = MISSING
+    tiling: TilingConfig = field(default_factory=TilingConfig)
+    tissue: TissueConfig = field(default_factory=TissueConfig)
+
+
+@dataclass
+class ExtractConfig(TileConfig):
+    """Options of ``histofed extract``."""
+
+    features: str = MISSING
+    batch_size: int = MISSING
+    encoder: Any = MISSING
+
+
+@dataclass
+class TrainConfig:
+    """Options of ``histofed train``."""
+
+    cohort: str = MISSING
+    work: str = MISSING
+    features: str = MISSING
+    run: str = MISSING
+    seed: int = MISSING
+    cancer: CancerConfig = field(default_factory=CancerConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    encoder: Any = MISSING
+    aggregator: Any = MISSING
+    splits: SplitsConfig = field(default_factory=SplitsConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+
+@dataclass
+class FederateConfig(TrainConfig):
+    """Options of ``histofed federate``."""
+
+    compare: list[str] = MISSING
+    strategy: Any = MISSING
+    federation: FederationConfig = field(default_factory=FederationConfig)
+
+
+@dataclass
+class EvaluateConfig:
+    """Options of ``histofed evaluate``."""
+
+    run: str = MISSING
+    n_resamples: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class ExplainConfig:
+    """Options of ``histofed explain``."""
+
+    run: str = MISSING
+    arm: str = MISSING
+    head: str = MISSING
+    pictures: int = MISSING
+
+
+@dataclass
+class ReviewConfig:
+    """Options of ``histofed review``."""
+
+    run: str = MISSING
+    arm: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+
+
+@dataclass
+class DemoConfig:
+    """Options of ``histofed demo``."""
+
+    run: str = MISSING
+    seed: int = MISSING
+    small: bool = MISSING
+
+
+SCHEMAS: dict[str, type[Any]] = {
+    "tile": TileConfig,
+    "extract": ExtractConfig,
+    "train": TrainConfig,
+    "federate": FederateConfig,
+    "evaluate": EvaluateConfig,
+    "explain": ExplainConfig,
+    "review": ReviewConfig,
+    "demo": DemoConfig,
+}

@@ -1,0 +1,113 @@
+"""What a person at the terminal sees: progress on long work, and a closing panel.
+
+On a terminal a stage is a progress bar; elsewhere (a log file, a batch job) it is a plain line
+every ten seconds or so.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+SECONDS_BETWEEN_LINES = 10.0
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def stage(title: str, total: int, *, unit: str) -> Iterator[Callable[..., None]]:
+    """Show the progress of ``total`` units of work.
+
+    Yields
+    ------
+    step
+        ``step(n=1, note="")`` says that ``n`` more are done.
+    """
+    show = _bar if console.is_terminal else _lines
+    with show(title, total, unit) as step:
+        yield step
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
+    columns = (
+        TextColumn("[bold]{task.description:12}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("[dim]left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(escape(title), total=total, note="")
+
+        def step(n: int = 1, note: str = "") -> None:
+            progress.update(bar, advance=n, note=escape(note))
+
+        yield step
+
+
+@contextmanager
+def _lines(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
+    started = said = time.monotonic()
+    done = 0
+
+    def step(n: int = 1, note: str = "") -> None:
+        nonlocal done, said
+        done += n
+        now = time.monotonic()
+        if now - said >= SECONDS_BETWEEN_LINES and done < total:
+            said = now
+            left = (now - started) / max(done, 1) * (total - done)
+            console.print(
+                escape(f"{title}: {done}/{total} {unit}, about {left:.0f} s left  {note}")
+            )
+
+    yield step
+    console.print(escape(f"{title}: {done}/{total} {unit} in {time.monotonic() - started:.0f} s"))
+
+
+def say(text: str) -> None:
+    """Print one plain line."""
+    console.print(escape(text))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a small table; the first column is words, the others are numbers."""
+    shown = Table(title=title, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        shown.add_column(escape(name), justify="right" if index else "left")
+    for row in rows:
+        shown.add_row(*(escape(cell) for cell in row))
+    console.print(shown)
+
+
+def closing(title: str, facts: Mapping[str, str], *, next_command: str = "") -> None:
+    """Print what was done, where it is, and what to do next."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(escape(name), escape(value))
+    if next_command:
+        grid.add_row("next", f"[bold]{escape(next_command)}[/]")
+    console.print(Panel(grid, title=f"[bold]{escape(title)}[/]", title_align="left", expand=False))

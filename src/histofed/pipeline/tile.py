@@ -1,0 +1,97 @@
+"""``histofed tile``: find the tissue of slides and the tiles in it, with a picture of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histofed.extract.tiles import tile_recipe, tile_slide
+from histofed.io.atomic import atomic_path
+from histofed.io.readers import open_slide, slide_digest
+from histofed.io.store import Record, SlideTiles, TileStore
+from histofed.pipeline import build
+from histofed.pipeline.slides import (
+    Outcome,
+    check_same,
+    chosen_slides,
+    close,
+    each_slide,
+    slide_path,
+)
+from histofed.report.overlays import tile_overlay
+from histofed.report.style import png_bytes
+
+if TYPE_CHECKING:
+    from histofed.core.tiling import TileSpec
+    from histofed.core.types import Slide
+    from histofed.extract.tissue import TissueSpec
+    from histofed.io.readers import SlideReader
+    from histofed.pipeline.schema import TileConfig
+
+
+def run(config: TileConfig) -> int:
+    """Tile every slide; return the exit code."""
+    store = TileStore(Path(config.work) / "tiles")
+    spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
+
+    def work(slide: Slide) -> Outcome:
+        path = slide_path(slide)
+        with open_slide(path, mpp=slide.mpp, fallback_mpp=config.mpp) as reader:
+            tiles, made = tiles_of(
+                reader, slide, store=store, spec=spec, tissue=tissue, overwrite=config.overwrite
+            )
+        return outcome(
+            slide, tiles.record, status="done" if made else "kept", n_tiles=len(tiles.coords_N2)
+        )
+
+    table = store.folder / "slides.csv"
+    outcomes = each_slide("Tiles", chosen_slides(config), work, table=table)
+    named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
+    following = f"histofed extract {named} work={config.work}"
+    return close("tile", outcomes, folder=store.folder, table=table, following=following)
+
+
+def tiles_of(
+    reader: SlideReader,
+    slide: Slide,
+    *,
+    store: TileStore,
+    spec: TileSpec,
+    tissue: TissueSpec,
+    overwrite: bool,
+) -> tuple[SlideTiles, bool]:
+    """Return the tiles of an open slide, and whether they had to be made.
+
+    Raises
+    ------
+    StoreError
+        A tile file is there that was made with other options.
+    """
+    digest = slide_digest(slide_path(slide))
+    record = Record.of(tile_recipe(spec, tissue), slide.slide_id, digest, reader.info)
+    if found := store.digest(slide.slide_id):
+        check_same(
+            store.path(slide.slide_id), found=found, wanted=record.digest, overwrite=overwrite
+        )
+        if found == record.digest:
+            return store.read(slide.slide_id), False
+    tiles, thumbnail, mask = tile_slide(
+        reader, slide.slide_id, slide_digest=digest, spec=spec, tissue=tissue
+    )
+    figure = tile_overlay(thumbnail, thumbnail_mpp=tissue.mpp, tiles=tiles, tissue_mask=mask)
+    with atomic_path(store.folder / f"{slide.slide_id}.png") as picture:
+        picture.write_bytes(png_bytes(figure))
+    store.write(tiles)  # last: where it is, the picture is too
+    return tiles, True
+
+
+def outcome(slide: Slide, record: Record, *, status: str, n_tiles: int) -> Outcome:
+    """Return the row of a slide that went well."""
+    return Outcome(
+        slide_id=slide.slide_id,
+        status=status,
+        n_tiles=n_tiles,
+        width_px0=record.width_px0 or 0,
+        height_px0=record.height_px0 or 0,
+        mpp=record.mpp or 0.0,
+    )
