@@ -38,7 +38,7 @@ REFUSED = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, soft_wrap=True)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         Console().print(_help())
         return 0

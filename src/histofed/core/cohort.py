@@ -6,7 +6,7 @@ whose checkpoint was picked on another fold, so no reported number was used to c
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,8 +107,9 @@ class Fold:
 def stratified_folds(cohort: Cohort, n_folds: int, *, seed: int) -> dict[str, int]:
     """Deal the patients into folds, balanced by site and label.
 
-    Patients of one site and label are shuffled and dealt like cards; the dealing goes on where the
-    last group stopped, so the folds are balanced overall as well.
+    Patients are shuffled within their site and label and dealt one by one, each to the fold that
+    has fewest of the same site and label; of equals, to the one with fewest of the same label or
+    site; of equals, to the smallest.
 
     Returns
     -------
@@ -140,11 +141,16 @@ def stratified_folds(cohort: Cohort, n_folds: int, *, seed: int) -> dict[str, in
             raise CohortError(msg)
     random = np.random.default_rng(seed)
     fold_of: dict[str, int] = {}
-    dealt = 0
-    for key in sorted(groups):
-        for patient in random.permutation(sorted(groups[key])):
-            fold_of[str(patient)] = dealt % n_folds
-            dealt += 1
+    dealt: Counter[tuple[object, ...]] = Counter()
+    for label, site in sorted(groups):
+
+        def crowding(k: int, label: int = label, site: str = site) -> tuple[int, int, int]:
+            return dealt[label, site, k], dealt[label, k] + dealt[site, k], dealt[k,]
+
+        for patient in random.permutation(sorted(groups[label, site])):
+            fold = min(range(n_folds), key=crowding)
+            fold_of[str(patient)] = fold
+            dealt.update([(label, site, fold), (label, fold), (site, fold), (fold,)])
     return fold_of
 
 

@@ -68,6 +68,18 @@ class MILModule(pl.LightningModule):
         )
 
 
+@torch.no_grad()
+def select_loss(module: pl.LightningModule, batches: Iterable[BagBatch]) -> dict[str, float]:
+    """Return the mean loss per patient by its name; nothing where there is no patient."""
+    assert isinstance(module, MILModule)
+    total, n_patients = 0.0, 0
+    for batch in batches:
+        loss = module.loss(batch.to(module.device))
+        total += loss.item() * len(batch.ids)
+        n_patients += len(batch.ids)
+    return {SELECT_LOSS: total / n_patients} if n_patients else {}
+
+
 @torch.inference_mode()
 def predict(module: MILModule, batches: Iterable[BagBatch]) -> dict[str, float]:
     """Return patient -> probability, without a Trainer."""

@@ -138,7 +138,7 @@ def _target(kind: str, dotted: str) -> Callable[..., Any]:
     if not callable(found):
         msg = f"{kind}._target_ {dotted!r} is not a class"
         raise ConfigError(msg)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:

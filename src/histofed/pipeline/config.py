@@ -118,7 +118,8 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
 def _check_choice(item: Override) -> None:
     """Check ``group=choice``."""
     group, allowed = item.key_or_group, groups()[item.key_or_group]
-    for choice in item.value() if isinstance(item.value(), list) else [item.value()]:
+    value = item.value()
+    for choice in value if isinstance(value, list) else [value]:
         if choice not in allowed and choice is not None:
             raise _unknown(group + "=" + str(choice), str(choice), allowed, group + "=")
 

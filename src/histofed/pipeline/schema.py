@@ -117,6 +117,7 @@ class TrainConfig:
     work: str = MISSING
     features: str = MISSING
     run: str = MISSING
+    overwrite: bool = MISSING
     seed: int = MISSING
     cancer: CancerConfig = field(default_factory=CancerConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
@@ -152,6 +153,8 @@ class ExplainConfig:
     arm: str = MISSING
     head: str = MISSING
     pictures: int = MISSING
+    masks: str | None = MISSING
+    masks_mpp: float = MISSING
 
 
 @dataclass

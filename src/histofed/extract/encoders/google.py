@@ -14,7 +14,7 @@ import torch
 
 from histofed.errors import WeightsError
 from histofed.extract.encoders.base import EncoderCard, TileEncoder, weights_digest
-from histofed.extract.encoders.torchvision_compat import import_timm
+from histofed.torchvision_compat import ensure_torchvision_imports
 
 EFFICIENTNET_LITE0 = EncoderCard(
     name="efficientnet_lite0",
@@ -44,7 +44,7 @@ def efficientnet_lite0(weights: str | None = None) -> TileEncoder:
     """
     path = Path(weights) if weights else _packaged_weights()
     published = _load(path)
-    import_timm()
+    ensure_torchvision_imports()
     import timm
 
     module = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=1000)

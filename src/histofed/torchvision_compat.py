@@ -1,4 +1,4 @@
-"""Let timm import beside a CPU build of torch.
+"""Let torchvision import beside a CPU build of torch; Lightning and timm import it.
 
 Package indexes serve torchvision only as a CUDA build; beside a CPU torch its compiled operators
 are absent, and its import stops at registering shapes for two of them. Declaring their signatures
@@ -19,10 +19,12 @@ _SCHEMAS = (
 _libraries: list[torch.library.Library] = []  # A library's operators live as long as it does.
 
 
-def import_timm() -> None:
-    """Import timm, declaring torchvision's missing operators first where that is needed."""
+def ensure_torchvision_imports() -> None:
+    """Import torchvision; where its operators are missing, declare them first."""
     try:
         importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        return  # whoever needs it says so
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise
@@ -33,4 +35,3 @@ def import_timm() -> None:
             library.define(schema)
         _libraries.append(library)
         importlib.import_module("torchvision")
-    importlib.import_module("timm")

@@ -1,0 +1,1 @@
+"""Lightning callbacks: federation is these, added to an ordinary Trainer, and nothing else."""

@@ -1,0 +1,1 @@
+"""Server rules that turn the updates of a round into the next global model; one paper a file."""

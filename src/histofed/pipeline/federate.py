@@ -1,0 +1,129 @@
+"""``histofed federate``: train over hospitals, and compare with local and pooled training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histofed.errors import ConfigError
+from histofed.pipeline import evaluate, terminal
+from histofed.pipeline.fit import fit_alone, fit_federated
+from histofed.pipeline.study import open_study
+from histofed.pipeline.train import HeldOut, fit_baseline, fit_pooled, predict_held_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from histofed.core.cohort import Fold
+    from histofed.federation.history import RoundRecord
+    from histofed.pipeline.schema import FederateConfig
+    from histofed.pipeline.study import Study
+
+FEDERATED = "federated"
+LOCAL = "local-"
+COMPARISONS = ("local", "pooled", "baseline")
+
+
+def run(config: FederateConfig) -> int:
+    """Train, compare and evaluate; return the exit code."""
+    check(config)
+    study = open_study(config)
+    check_sites(study)
+    work = {"federated": len(study.folds)} | {
+        name: len(study.folds) * (len(study.cohort.sites) if name == "local" else 1)
+        for name in config.compare
+    }
+    with terminal.stage("Training", sum(work.values()), unit="models") as step:
+        fit_over_sites(study, step)
+        if "local" in config.compare:
+            fit_each_site(study, step)
+        if "pooled" in config.compare:
+            fit_pooled(study, step)
+        if "baseline" in config.compare:
+            fit_baseline(study, step)
+    summary = evaluate.evaluate(study.run)
+    evaluate.show(summary, study.run, following=f"histofed explain run={study.run.path}")
+    return 0
+
+
+def check(config: FederateConfig) -> None:
+    """Refuse an impossible comparison before any work."""
+    if unknown := [name for name in config.compare if name not in COMPARISONS]:
+        msg = f"compare: {', '.join(unknown)} is not one of {', '.join(COMPARISONS)}"
+        raise ConfigError(msg)
+
+
+def check_sites(study: Study) -> None:
+    """Refuse a federation of one.
+
+    Raises
+    ------
+    ConfigError
+        The cohort has a single site.
+    """
+    if len(study.cohort.sites) < 2:
+        msg = (
+            f"cohort {study.cohort.name} has one site ({study.cohort.sites[0]}); a federation "
+            "needs two or more in column site; for one hospital use `histofed train`"
+        )
+        raise ConfigError(msg)
+
+
+def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
+    """Fit one federated model a fold; write the arm."""
+    probabilities: HeldOut = {}
+    for fold in study.folds:
+
+        def say_round(record: RoundRecord, fold: Fold = fold) -> None:
+            terminal.say(round_line(record, fold.number + 1, len(study.folds)))
+
+        folder = study.run.fold(FEDERATED, fold.number)
+        module = fit_federated(study, fold, folder=folder, on_round=say_round)
+        probabilities |= predict_held_out(study, fold, module)
+        step(note=f"{FEDERATED}, fold {fold.number + 1}")
+    study.write_arm(FEDERATED, probabilities)
+
+
+def fit_each_site(study: Study, step: Callable[..., None]) -> None:
+    """Fit one model a fold and hospital, on that hospital's patients alone; write the arms.
+
+    Every model is tested on the held-out patients of all hospitals, as the federated one is. A
+    hospital that cannot train alone is said to be left out.
+    """
+    for site in study.cohort.sites:
+        bags = {patient: bag for patient, bag in study.bags.items() if bag.site == site}
+        if reason := cannot_train_alone(study, site):
+            terminal.say(f"{site} is left out of the local arms: {reason}")
+            step(len(study.folds), note=f"{LOCAL}{site}")
+            continue
+        probabilities: HeldOut = {}
+        for fold in study.folds:
+            folder = study.run.fold(LOCAL + site, fold.number)
+            module = fit_alone(study, fold, bags=bags, folder=folder)
+            probabilities |= predict_held_out(study, fold, module)
+            step(note=f"{LOCAL}{site}, fold {fold.number + 1}")
+        study.write_arm(LOCAL + site, probabilities)
+
+
+def cannot_train_alone(study: Study, site: str) -> str:
+    """Return why a hospital cannot train alone, or nothing if it can."""
+    patients = {patient for patient, bag in study.bags.items() if bag.site == site}
+    for fold in study.folds:
+        train = [study.cohort.labels[patient] for patient in fold.train if patient in patients]
+        if len(set(train)) < 2:
+            return f"in fold {fold.number + 1} its {len(train)} training patients are of one class"
+        if not patients & set(fold.select):
+            return f"in fold {fold.number + 1} it has no patient to pick the checkpoint on"
+    return ""
+
+
+def round_line(record: RoundRecord, fold: int, n_folds: int) -> str:
+    """Return one round as a line: each hospital's loss of the global model, and their mean."""
+    losses = "  ".join(
+        f"{site} {metrics['select_loss']:.3f}"
+        for site, metrics in sorted(record.metrics.items())
+        if "select_loss" in metrics
+    )
+    mean = "" if record.score is None else f"  mean {record.score:.3f}"
+    refused = "".join(f"  refused: {reason}" for reason in record.refused.values())
+    which = "final" if record.final else f"{record.number:>3}/{record.total}"
+    return f"fold {fold}/{n_folds}  round {which:>7}  loss: {losses}{mean}{refused}"

@@ -1,0 +1,68 @@
+"""``histofed review``: the pathologist's page of a run, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histofed.errors import ReviewError
+from histofed.io.runs import RunFolder
+from histofed.io.store import ScoreStore
+from histofed.io.tables import read_cohort, read_predictions
+from histofed.pipeline import build, terminal
+from histofed.pipeline.study import need_arm, stored_config
+from histofed.review.app import create_app
+from histofed.review.data import Case, ReviewData
+from histofed.review.serve import serve
+
+if TYPE_CHECKING:
+    from histofed.pipeline.schema import ReviewConfig
+
+
+def run(config: ReviewConfig) -> int:
+    """Serve until interrupted; return the exit code."""
+    app = create_app(review_data(RunFolder(Path(config.run)), config.arm))
+
+    def opened(address: str) -> None:
+        facts = {"page": address, "stop": "Ctrl-C"}
+        terminal.closing("review", facts, next_command=f"open {address} in a browser")
+
+    serve(app, host=config.host, port=config.port, on_start=opened)
+    return 0
+
+
+def review_data(run: RunFolder, arm: str) -> ReviewData:
+    """Return what the page shows: the predictions of one arm, slides and scores.
+
+    Raises
+    ------
+    ConfigError
+        The run has no such arm.
+    ReviewError
+        The run has no scores, or its bags came without slides.
+    """
+    need_arm(run, arm)
+    config = stored_config(run)
+    task = build.task(config.task)
+    cohort = read_cohort(Path(config.cohort), task)
+    scores = ScoreStore(run.scores)
+    if not scores.slide_ids():
+        msg = f"{run.path} has no scores to show; make them with `histofed explain run={run.path}`"
+        raise ReviewError(msg)
+    return ReviewData(
+        title=config.cancer.title,
+        task=task.name,
+        positive=task.classes[1],
+        cases=tuple(
+            Case(
+                patient_id=prediction.patient_id,
+                site=prediction.site,
+                label=task.classes[prediction.label],
+                probability=prediction.probability,
+                slide_ids=tuple(s.slide_id for s in cohort.slides_of(prediction.patient_id)),
+            )
+            for prediction in read_predictions(run.predictions(arm))
+        ),
+        slides={slide.slide_id: slide for slide in cohort.slides},
+        scores=scores,
+    )
