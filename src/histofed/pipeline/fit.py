@@ -25,6 +25,7 @@ from histofed.io.tables import write_rows
 from histofed.mil.curves import CurveRecorder
 from histofed.mil.data import BagDataModule
 from histofed.mil.module import SELECT_LOSS, MILModule, select_loss
+from histofed.mil.moments import total
 from histofed.mil.weights import save_weights
 from histofed.pipeline import build
 
@@ -45,7 +46,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 def fit_alone(study: Study, fold: Fold, *, bags: Mapping[str, Bag], folder: Path) -> MILModule:
     """Fit on the fold's patients among ``bags``; keep the epoch with the best selection loss."""
     config = study.config
-    module = _new_module(study, fold)
+    module = _new_module(study, fold, bags)
     data = _data(study, fold, bags)
     best = ModelCheckpoint(
         dirpath=folder,
@@ -87,7 +88,7 @@ def fit_federated(
         data = _data(study, fold, bags)
 
         def train(exchange: Exchange) -> None:
-            module = _new_module(study, fold)
+            module = _new_module(study, fold, study.bags)
             _seed(config.seed, fold.number, site)
             callback = FederatedCallback(
                 exchange,
@@ -103,7 +104,7 @@ def fit_federated(
         return train
 
     training = {study.cohort.site_of[patient] for patient in fold.train}
-    module = _new_module(study, fold)
+    module = _new_module(study, fold, study.bags)
     with _quiet():
         result = run_sites(
             {site: site_run(site) for site in sorted(training)},
@@ -122,12 +123,19 @@ def fit_federated(
     return module
 
 
-def _new_module(study: Study, fold: Fold) -> MILModule:
-    """Return an untrained module; the same weights in every arm of a fold."""
+def _new_module(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> MILModule:
+    """Return an untrained module: the same weights in every arm of a fold.
+
+    It standardises with the training tiles of ``bags``; over hospitals these are sums of each
+    hospital's sums.
+    """
     config = study.config
     _seed(config.seed, fold.number)
+    aggregator = build.aggregator(config.aggregator, dim=study.dim)
+    moments = total(study.moments[patient] for patient in fold.train if patient in bags)
+    aggregator.standardise_with(moments.mean_D, moments.std_D)
     return MILModule(
-        build.aggregator(config.aggregator, dim=study.dim),
+        aggregator,
         learning_rate=config.trainer.learning_rate,
         weight_decay=config.trainer.weight_decay,
     )

@@ -168,6 +168,17 @@ class ReviewConfig:
 
 
 @dataclass
+class ConvertConfig:
+    """Options of ``histofed convert``."""
+
+    source: str = MISSING
+    out: str = MISSING
+    column: str = MISSING
+    sites: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
 class DemoConfig:
     """Options of ``histofed demo``."""
 
@@ -179,6 +190,7 @@ class DemoConfig:
 SCHEMAS: dict[str, type[Any]] = {
     "tile": TileConfig,
     "extract": ExtractConfig,
+    "convert": ConvertConfig,
     "train": TrainConfig,
     "federate": FederateConfig,
     "evaluate": EvaluateConfig,

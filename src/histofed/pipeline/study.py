@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from histofed.core.tasks import Task
     from histofed.mil.bags import Bag
+    from histofed.mil.moments import Moments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,15 @@ class Study:
     ----------
     bags
         Patient -> all tiles of the patient, in memory.
+    moments
+        Patient -> sums of the patient's features, to standardise with.
     """
 
     config: TrainConfig
     task: Task
     cohort: Cohort
     bags: Mapping[str, Bag]
+    moments: Mapping[str, Moments]
     folds: list[Fold]
     run: RunFolder
 
@@ -73,6 +77,7 @@ def open_study(config: TrainConfig) -> Study:
         Tables or features are at fault.
     """
     from histofed.mil.bags import load_bags
+    from histofed.mil.moments import Moments
 
     run = RunFolder(Path(config.run))
     if (run.path / "run.json").exists() and not config.overwrite:
@@ -90,7 +95,15 @@ def open_study(config: TrainConfig) -> Study:
     options = _absolute(asdict(config))
     run.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)))
     write_splits(run.splits, fold_of)
-    return Study(config=config, task=task, cohort=cohort, bags=bags, folds=folds, run=run)
+    return Study(
+        config=config,
+        task=task,
+        cohort=cohort,
+        bags=bags,
+        moments={patient: Moments.of(bag.features_ND) for patient, bag in bags.items()},
+        folds=folds,
+        run=run,
+    )
 
 
 def stored_config(run: RunFolder) -> TrainConfig:

@@ -35,6 +35,9 @@ class MILOutput:
 class Aggregator(nn.Module):
     """Base of all aggregators. The loss is never in here.
 
+    Features are standardised first, with statistics of the training tiles that are part of the
+    weights (`standardise_with`); before that is called, nothing is changed.
+
     Parameters
     ----------
     dim
@@ -43,14 +46,29 @@ class Aggregator(nn.Module):
         Logits per bag, C.
     """
 
+    feature_mean_D: Tensor
+    feature_std_D: Tensor
+
     def __init__(self, dim: int, n_classes: int) -> None:
         super().__init__()
         self.dim = dim
         self.n_classes = n_classes
+        self.register_buffer("feature_mean_D", torch.zeros(dim))
+        self.register_buffer("feature_std_D", torch.ones(dim))
 
     @abstractmethod
+    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+        """Aggregate standardised features; every bag has at least one valid instance."""
+
     def forward(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Aggregate; every bag has at least one valid instance."""
+        """Standardise and aggregate; every bag has at least one valid instance."""
+        standard_BND = (features_BND - self.feature_mean_D) / self.feature_std_D
+        return self.aggregate(standard_BND, valid_BN)
+
+    def standardise_with(self, mean_D: Tensor, std_D: Tensor) -> None:
+        """Standardise features with these statistics from now on."""
+        self.feature_mean_D.copy_(mean_D)
+        self.feature_std_D.copy_(std_D)
 
     def instance_logits(self, features_BND: Tensor) -> Tensor:
         """Return the logits ``(B, N, C)`` that each instance would get as a bag of its own."""

@@ -5,8 +5,8 @@ r"""Gated attention (Ilse, Tomczak and Welling 2018, ICML, arXiv:1802.04712).
     a_i &= \mathrm{softmax}_i\; w^\top (\tanh(V h_i) \odot \sigma(U h_i)) \\
     z &= \sum_i a_i h_i, \qquad \mathrm{logit} = C z
 
-LN, a layer norm of each instance, is ours: it makes one learning rate fit encoders whose features
-differ a hundredfold in scale, and it has no running statistics that sites would have to share.
+x is standardised. LN, a layer norm of each instance, is ours: a tile far outside of what training
+saw (a fold, a pen) has a large norm and would otherwise dominate the bag.
 
 Suffixes: B bags, N instances, D features, C classes, E embedding.
 """
@@ -49,8 +49,8 @@ class GatedABMIL(Aggregator):
         self.attend_score = nn.Linear(attention_dim, 1, bias=False)
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def forward(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Aggregate; see `Aggregator.forward`."""
+    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+        """Aggregate; see `Aggregator.aggregate`."""
         hidden_BNE = self.project(features_BND)
         gated = self.attend_tanh(hidden_BNE).tanh() * self.attend_gate(hidden_BNE).sigmoid()
         attention_BN = masked_softmax(self.attend_score(gated).squeeze(-1), valid_BN)

@@ -31,8 +31,8 @@ class MeanPool(Aggregator):
         self.embed = nn.Sequential(nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout))
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def forward(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Aggregate; see `Aggregator.forward`."""
+    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+        """Aggregate; see `Aggregator.aggregate`."""
         weights_BN = valid_BN.to(features_BND.dtype)
         weights_BN = weights_BN / weights_BN.sum(dim=-1, keepdim=True)
         mean_BD = (weights_BN.unsqueeze(1) @ self.norm(features_BND)).squeeze(1)

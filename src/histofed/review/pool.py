@@ -1,0 +1,126 @@
+"""Open slides, shared by the requests of a page.
+
+Reading is thread safe, closing a slide that another thread reads is not. So slides are lent: one
+that is to go is closed by whoever gives it back last.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from histofed.errors import SlideError
+from histofed.io.readers import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from histofed.core.types import Slide
+    from histofed.io.readers import SlideReader
+
+MAX_OPEN = 16
+
+
+@dataclass(slots=True, eq=False)
+class _Loan:
+    """An open slide and how many requests are reading it."""
+
+    reader: SlideReader
+    users: int = 0
+    leaving: bool = False
+
+
+class SlidePool:
+    """At most ``max_open`` slides kept open, the least recently used closed first.
+
+    Parameters
+    ----------
+    slides
+        ``slide_id`` -> slide; no other file is ever opened.
+    opener
+        Opens one slide.
+    """
+
+    def __init__(
+        self,
+        slides: Mapping[str, Slide],
+        *,
+        max_open: int = MAX_OPEN,
+        opener: Callable[[Slide], SlideReader] | None = None,
+    ) -> None:
+        self._slides = slides
+        self._max_open = max_open
+        self._opener = opener or _open
+        self._loans: OrderedDict[str, _Loan] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lend(self, slide_id: str) -> Iterator[SlideReader]:
+        """Lend an open slide.
+
+        Raises
+        ------
+        SlideError
+            It cannot be opened, or reading it failed; the next loan opens it afresh, because a
+            reader that has failed once goes on failing.
+        """
+        loan = self._borrow(slide_id)
+        try:
+            yield loan.reader
+        except SlideError:
+            with self._lock:
+                self._dismiss(slide_id, loan)
+            raise
+        finally:
+            self._give_back(loan)
+
+    def close(self) -> None:
+        """Close every slide; those being read are closed when they are given back."""
+        with self._lock:
+            for slide_id, loan in list(self._loans.items()):
+                self._dismiss(slide_id, loan)
+
+    def _borrow(self, slide_id: str) -> _Loan:
+        with self._lock:
+            if loan := self._take(slide_id):
+                return loan
+        # Outside the lock: on a network drive this takes seconds, and others are reading.
+        reader = self._opener(self._slides[slide_id])
+        with self._lock:
+            if loan := self._take(slide_id):
+                reader.close()
+                return loan
+            loan = self._loans[slide_id] = _Loan(reader, users=1)
+            while len(self._loans) > self._max_open:
+                self._dismiss(*next(iter(self._loans.items())))
+            return loan
+
+    def _take(self, slide_id: str) -> _Loan | None:
+        loan = self._loans.get(slide_id)
+        if loan is not None:
+            self._loans.move_to_end(slide_id)
+            loan.users += 1
+        return loan
+
+    def _give_back(self, loan: _Loan) -> None:
+        with self._lock:
+            loan.users -= 1
+            if loan.leaving and loan.users == 0:
+                loan.reader.close()
+
+    def _dismiss(self, slide_id: str, loan: _Loan) -> None:
+        if self._loans.get(slide_id) is loan:
+            del self._loans[slide_id]
+            loan.leaving = True
+            if loan.users == 0:
+                loan.reader.close()
+
+
+def _open(slide: Slide) -> SlideReader:
+    if slide.path is None:
+        msg = f"slide {slide.slide_id} came without an image"
+        raise SlideError(msg)
+    return open_slide(slide.path, mpp=slide.mpp)

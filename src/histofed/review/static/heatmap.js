@@ -1,0 +1,125 @@
+// The heat map: one square per tile, drawn on a canvas of our own above the slide.
+//
+// Squares are painted opaque and the whole canvas is made translucent, so overlapping tiles do not
+// add up. They are painted from the lowest score to the highest: where tiles overlap, the higher
+// score is on top.
+
+import { VIRIDIS, colourIndex } from "./viridis.js";
+
+/** Tiles with a colour each, lowest score first; tiles without a score are left out. */
+function colourTiles(triples, min, max) {
+  const tiles = [];
+  for (let i = 0; i < triples.length; i += 3) {
+    const score = triples[i + 2];
+    if (Number.isNaN(score)) continue;
+    tiles.push({ x: triples[i], y: triples[i + 1], score, colour: colourIndex(score, min, max) });
+  }
+  return tiles.sort((a, b) => a.score - b.score);
+}
+
+export class Heatmap {
+  /** `imageToScreen(x, y)` gives CSS pixels of the viewer for level-0 pixels of the slide. */
+  constructor({ container, imageToScreen }) {
+    this.imageToScreen = imageToScreen;
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "heatmap";
+    this.canvas.setAttribute("aria-hidden", "true");
+    container.append(this.canvas);
+    this.clear();
+  }
+
+  clear() {
+    this.tiles = [];
+    this.sidePx0 = 0;
+    this.draw();
+  }
+
+  show(triples, { min, max, sidePx0 }) {
+    this.tiles = colourTiles(triples, min, max);
+    this.sidePx0 = sidePx0;
+    this.draw();
+  }
+
+  setOpacity(fraction) {
+    this.canvas.style.opacity = String(fraction);
+  }
+
+  draw() {
+    const { canvas } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const width = Math.round(canvas.clientWidth * ratio);
+    const height = Math.round(canvas.clientHeight * ratio);
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    if (this.tiles.length) this.#paint(context, this.#transform(ratio), width, height);
+  }
+
+  /** Level-0 pixels to canvas pixels, taken from three corners: right under any rotation. */
+  #transform(ratio) {
+    const span = 1e4; // far apart, so that rounding does not matter
+    const origin = this.imageToScreen(0, 0);
+    const alongX = this.imageToScreen(span, 0);
+    const alongY = this.imageToScreen(0, span);
+    return new DOMMatrix([
+      (ratio * (alongX.x - origin.x)) / span,
+      (ratio * (alongX.y - origin.y)) / span,
+      (ratio * (alongY.x - origin.x)) / span,
+      (ratio * (alongY.y - origin.y)) / span,
+      ratio * origin.x,
+      ratio * origin.y,
+    ]);
+  }
+
+  #paint(context, matrix, width, height) {
+    const upright = Math.abs(matrix.b) + Math.abs(matrix.c) < 1e-9 && matrix.a > 0 && matrix.d > 0;
+    const square = upright ? this.#uprightSquare(matrix) : this.#turnedSquare(context, matrix);
+    const seen = this.#seen(matrix, width, height);
+    let colour = -1;
+    for (const tile of this.tiles) {
+      if (tile.x > seen.right || tile.y > seen.bottom) continue;
+      if (tile.x + this.sidePx0 < seen.left || tile.y + this.sidePx0 < seen.top) continue;
+      if (tile.colour !== colour) {
+        colour = tile.colour;
+        context.fillStyle = VIRIDIS[colour];
+      }
+      context.fillRect(...square(tile));
+    }
+  }
+
+  /** Edges on whole canvas pixels: neighbours meet without a seam, none is off by more than half. */
+  #uprightSquare(matrix) {
+    return ({ x, y }) => {
+      const left = Math.round(matrix.a * x + matrix.e);
+      const top = Math.round(matrix.d * y + matrix.f);
+      const right = Math.round(matrix.a * (x + this.sidePx0) + matrix.e);
+      const bottom = Math.round(matrix.d * (y + this.sidePx0) + matrix.f);
+      return [left, top, Math.max(right - left, 1), Math.max(bottom - top, 1)];
+    };
+  }
+
+  /** A turned square cannot have whole edges; a quarter pixel more on each side closes the seam. */
+  #turnedSquare(context, matrix) {
+    context.setTransform(matrix);
+    const margin = 0.25 / Math.hypot(matrix.a, matrix.b);
+    const side = this.sidePx0 + 2 * margin;
+    return ({ x, y }) => [x - margin, y - margin, side, side];
+  }
+
+  /** The part of the slide that the canvas covers, in level-0 pixels. */
+  #seen(matrix, width, height) {
+    const back = matrix.inverse();
+    const corners = [[0, 0], [width, 0], [0, height], [width, height]].map(([x, y]) =>
+      back.transformPoint(new DOMPoint(x, y)),
+    );
+    const xs = corners.map(({ x }) => x);
+    const ys = corners.map(({ y }) => y);
+    return {
+      left: Math.min(...xs),
+      right: Math.max(...xs),
+      top: Math.min(...ys),
+      bottom: Math.max(...ys),
+    };
+  }
+}

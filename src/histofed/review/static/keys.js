@@ -1,0 +1,14 @@
+// Keys work anywhere on the page, except while typing or while a dialog is open.
+
+const TYPING = 'input[type="search"], input[type="text"], textarea, select';
+
+export function listen(actions) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest?.(TYPING) || document.querySelector("dialog[open]")) return;
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}

@@ -1,0 +1,125 @@
+"""A small site: real and made slides, known scores, and slides that cannot be shown."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histofed.core.types import Slide, TileScores
+from histofed.io.pyramid import write_pyramid
+from histofed.io.store import ScoreStore
+from histofed.review.data import Case, ReviewData
+from histofed.review.serve import bind, server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import FastAPI
+
+REPO = Path(__file__).parents[2]
+TEST_DATA = Path(os.environ.get("HISTOFED_TEST_DATA", REPO / ".." / "shared" / "data"))
+REAL_SLIDE = TEST_DATA / "slides" / "CMU-1-Small-Region.svs"
+SIDE_PX0 = 224.0
+MADE_SIZE_PX0 = (2500, 1900)
+
+
+def made_picture() -> np.ndarray:
+    """Smooth colours, so that JPEG keeps them to a few grey levels."""
+    coarse = np.random.default_rng(3).integers(90, 250, (6, 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize(MADE_SIZE_PX0, Image.Resampling.BICUBIC)
+    return np.asarray(picture)
+
+
+def grid_scores(slide_id: str, size_px0: tuple[int, int]) -> TileScores:
+    """One tile per whole square; attention rises along the grid, evidence has no value once."""
+    xs = np.arange(int(size_px0[0] // SIDE_PX0)) * int(SIDE_PX0)
+    ys = np.arange(int(size_px0[1] // SIDE_PX0)) * int(SIDE_PX0)
+    coords = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.int64)
+    ramp = np.linspace(0, 1, len(coords), dtype=np.float32)
+    attention = 0.001 + 0.004 * (ramp + np.sin(coords[:, 0] / 400) ** 2).astype(np.float32)
+    evidence = np.cos(coords[:, 1] / 500).astype(np.float32)
+    evidence[0] = np.nan
+    return TileScores(
+        slide_id=slide_id,
+        coords_N2=coords,
+        side_px0=SIDE_PX0,
+        scores={"evidence": evidence, "attention": attention},
+        model_digest="m",
+        features_digest="f",
+    )
+
+
+def make_site(folder: Path) -> ReviewData:
+    """Write the slides and scores and describe them."""
+    made = write_pyramid(folder / "made.svs", made_picture(), mpp=0.5, objective_power=20)
+    without_mpp = folder / "plain.tif"
+    Image.fromarray(made_picture()[:600, :600]).save(without_mpp)
+    (folder / "torn.svs").write_bytes(made.read_bytes()[:1000])
+    paths = {
+        "made-1": made,
+        "made-2": made,
+        "torn": folder / "torn.svs",
+        "vanished": folder / "vanished.svs",
+        "no scores": made,
+        "bag": None,
+    }
+    if REAL_SLIDE.is_file():
+        paths["real"] = REAL_SLIDE
+    store = ScoreStore(folder / "scores")
+    for slide_id in ("made-1", "made-2", "torn"):
+        store.write(grid_scores(slide_id, MADE_SIZE_PX0))
+    store.write(grid_scores("real", (2220, 2967)))
+    cases = [
+        ("P-sure", "North", "mutated", 0.97, ("made-1",)),
+        ("P-close", "South", "wild type", 0.52, ("real",) if "real" in paths else ("made-1",)),
+        ("P-two", "North", None, 0.45, ("made-1", "made-2")),
+        ("P-torn", "West", "wild type", 0.31, ("torn",)),
+        ("P-bare", "West", "wild type", 0.2, ("no scores",)),
+        ("P-none", "South", "mutated", 0.05, ()),
+    ]
+    return ReviewData(
+        title="Demo run",
+        task="mutated",
+        positive="mutated",
+        cases=tuple(
+            Case(patient_id=who, site=site, label=label, probability=p, slide_ids=slides)
+            for who, site, label, p, slides in cases
+        ),
+        slides={
+            slide_id: Slide(slide_id=slide_id, patient_id="P", site="S", path=path)
+            for slide_id, path in paths.items()
+        },
+        scores=store,
+    )
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> ReviewData:
+    return make_site(tmp_path_factory.mktemp("site"))
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """Serve in a thread on a free port; gives the address."""
+    listening = bind("127.0.0.1", 0)
+    serving = server(app)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not serving.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        serving.should_exit = True
+        thread.join(timeout=20)
+        listening.close()
