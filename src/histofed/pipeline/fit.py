@@ -6,31 +6,24 @@ federated one has a callback more.
 
 from __future__ import annotations
 
-import logging
-import warnings
 import zlib
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from histofed.federation.callbacks.federated import FederatedCallback
 from histofed.federation.history import rows
 from histofed.federation.server import Selection
 from histofed.federation.transports.in_process import run_sites
 from histofed.io.tables import write_rows
-from histofed.mil.curves import CurveRecorder
 from histofed.mil.data import BagDataModule
+from histofed.mil.fitting import Fitting, quiet, seed_with
 from histofed.mil.module import SELECT_LOSS, MILModule, select_loss
 from histofed.mil.moments import total
 from histofed.mil.weights import save_weights
 from histofed.pipeline import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from histofed.core.cohort import Fold
@@ -40,30 +33,11 @@ if TYPE_CHECKING:
     from histofed.pipeline.schema import FederateConfig
     from histofed.pipeline.study import Study
 
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-
 
 def fit_alone(study: Study, fold: Fold, *, bags: Mapping[str, Bag], folder: Path) -> MILModule:
     """Fit on the fold's patients among ``bags``; keep the epoch with the best selection loss."""
-    config = study.config
     module = _new_module(study, fold, bags)
-    data = _data(study, fold, bags)
-    best = ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor=SELECT_LOSS,
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-    curves = CurveRecorder()
-    stopping = EarlyStopping(monitor=SELECT_LOSS, patience=config.trainer.patience)
-    trainer = _trainer(study, folder, [best, curves, stopping], config.trainer.max_epochs)
-    with _quiet():
-        trainer.fit(module, datamodule=data)
-    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
-    (folder / "best.ckpt").unlink()
-    write_rows(folder / "curves.csv", ("epoch", "train_loss", SELECT_LOSS), curves.rows)
+    _fitting(study).fit_best(module, _data(study, fold, bags), folder=folder)
     _save(study, module, folder)
     return module
 
@@ -78,10 +52,12 @@ def fit_federated(
     """Fit over the hospitals of the cohort; keep the round with the best selection loss.
 
     Every hospital trains on its own patients of the fold and evaluates each global model on its
-    own selection patients; only weights and these losses are exchanged.
+    own selection patients; only weights, these losses, and the sums that features are standardised
+    with are exchanged.
     """
     config: FederateConfig = study.config  # type: ignore[assignment]
     rules = config.federation
+    fitting = replace(_fitting(study), max_epochs=rules.rounds * rules.epochs_per_round)
 
     def site_run(site: str) -> Callable[[Exchange], None]:
         bags = {patient: bag for patient, bag in study.bags.items() if bag.site == site}
@@ -89,7 +65,7 @@ def fit_federated(
 
         def train(exchange: Exchange) -> None:
             module = _new_module(study, fold, study.bags)
-            _seed(config.seed, fold.number, site)
+            seed_with(config.seed, fold.number, zlib.crc32(site.encode()))
             callback = FederatedCallback(
                 exchange,
                 site=site,
@@ -98,16 +74,17 @@ def fit_federated(
                 keep_optimizer=rules.keep_optimizer,
                 evaluate=lambda model: select_loss(model, data.val_dataloader()),
             )
-            epochs = rules.rounds * rules.epochs_per_round
-            _trainer(study, folder, [callback], epochs).fit(module, datamodule=data)
+            # The callback validates: the global model, once a round.
+            trainer = fitting.trainer([callback], folder=folder, validate=False)
+            trainer.fit(module, datamodule=data)
 
         return train
 
-    training = {study.cohort.site_of[patient] for patient in fold.train}
+    sites = sorted({study.cohort.site_of[patient] for patient in fold.train})
     module = _new_module(study, fold, study.bags)
-    with _quiet():
+    with quiet():
         result = run_sites(
-            {site: site_run(site) for site in sorted(training)},
+            {site: site_run(site) for site in sites},
             build.strategy(config.strategy),
             initial_state=module.state_dict(),
             rounds=rules.rounds,
@@ -116,8 +93,7 @@ def fit_federated(
             on_round=on_round,
         )
     module.load_state_dict(result.best_state)
-    table = rows(result.history)
-    kept = [{**row, "kept": int(row["model"] == result.best_round)} for row in table]
+    kept = [{**row, "kept": int(row["model"] == result.best_round)} for row in rows(result.history)]
     write_rows(folder / "rounds.csv", list(kept[0]), [list(row.values()) for row in kept])
     _save(study, module, folder)
     return module
@@ -130,7 +106,7 @@ def _new_module(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> MILModule:
     hospital's sums.
     """
     config = study.config
-    _seed(config.seed, fold.number)
+    seed_with(config.seed, fold.number)
     aggregator = build.aggregator(config.aggregator, dim=study.dim)
     moments = total(study.moments[patient] for patient in fold.train if patient in bags)
     aggregator.standardise_with(moments.mean_D, moments.std_D)
@@ -141,12 +117,6 @@ def _new_module(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> MILModule:
     )
 
 
-def _seed(seed: int, fold: int, site: str = "") -> None:
-    """Seed every generator; folds and sites draw different numbers."""
-    words = [seed, fold, zlib.crc32(site.encode())]
-    pl.seed_everything(int(np.random.SeedSequence(words).generate_state(1)[0]), verbose=False)
-
-
 def _data(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> BagDataModule:
     trainer = study.config.trainer
     return BagDataModule(
@@ -154,23 +124,13 @@ def _data(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> BagDataModule:
     )
 
 
-def _trainer(study: Study, folder: Path, callbacks: list[Callback], max_epochs: int) -> pl.Trainer:
+def _fitting(study: Study) -> Fitting:
     config = study.config.trainer
-    alone = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
-    return pl.Trainer(
-        max_epochs=max_epochs,
+    return Fitting(
+        max_epochs=config.max_epochs,
+        patience=config.patience,
         accelerator=config.accelerator,
-        devices=1,
-        precision=config.precision,  # type: ignore[arg-type]  # checked by Lightning
-        callbacks=callbacks,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=alone,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        # Federated sites are validated by the callback: the global model, once a round.
-        limit_val_batches=None if alone else 0,
+        precision=config.precision,
     )
 
 
@@ -181,16 +141,3 @@ def _save(study: Study, module: MILModule, folder: Path) -> None:
         "aggregator": str(study.config.aggregator["_target_"]),
     }
     save_weights(folder / "model.safetensors", module.aggregator, about=about)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what Lightning says about choices that are made on purpose."""
-    with warnings.catch_warnings():
-        # Bags are in memory, so workers would only copy them.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message="GPU available but not used.*")
-        # Lightning asks torch in an old way.
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-        yield

@@ -20,8 +20,8 @@ from PIL import Image
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_path, atomic_text
 from histofed.io.pyramid import write_pyramid
-from histofed.synth.patients import draw_patients
-from histofed.synth.slide import render
+from histofed.synth.patients import CohortSpec, draw_patients
+from histofed.synth.slide import LESION_MPP, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from histofed.synth.patients import CohortSpec
     from histofed.synth.slide import SlidePlan
+
+__all__ = ["COLUMNS", "LESION_MPP", "CohortSpec", "make_cohort", "read_lesion_mask"]
 
 COLUMNS = ("patient_id", "slide_id", "site", "path", "mutated", "age", "sex")
 
