@@ -15,7 +15,8 @@ from histofed.io.tables import read_slides
 from histofed.pipeline import terminal
 from histofed.pipeline.config import compose, to_object
 from histofed.pipeline.explain import lesion_aurocs
-from histofed.synth.cohort import LESION_MPP, CohortSpec, make_cohort
+from histofed.synth import LESION_MPP, CohortSpec, make_cohort
+from histofed.synth.patients import draw_patients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +55,17 @@ def run(config: DemoConfig) -> int:
 
 def _synthesise(folder: Path, config: DemoConfig) -> int:
     spec = CohortSpec.small(config.seed) if config.small else CohortSpec(seed=config.seed)
-    with terminal.stage("Slides", spec.n_slides, unit="slides") as step:
-        make_cohort(folder, spec, on_slide=lambda done, total: step())
+    n_slides = sum(len(patient.plans) for patient in draw_patients(spec))
+    made = 0
+    with terminal.stage("Slides", n_slides, unit="slides") as step:
+
+        def on_slide(done: int, total: int) -> None:
+            nonlocal made
+            made = done
+            step()
+
+        make_cohort(folder, spec, on_slide=on_slide)
+        step(n_slides - made, note="kept from an earlier run")
     return 0
 
 
