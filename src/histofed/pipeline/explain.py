@@ -23,7 +23,7 @@ from histofed.mil.attribution import tile_scores
 from histofed.mil.bags import load_bags
 from histofed.mil.weights import load_weights
 from histofed.pipeline import build, evaluate, terminal
-from histofed.pipeline.study import need_arm, stored_config
+from histofed.pipeline.study import chosen_arm, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
 
@@ -48,18 +48,18 @@ LESION_SHARE = 0.25
 def run(config: ExplainConfig) -> int:
     """Write scores and pictures, refresh the report; return the exit code."""
     folder = RunFolder(Path(config.run))
-    need_arm(folder, config.arm)
+    arm = chosen_arm(folder, config.arm)
     stored = stored_config(folder)
     cohort = read_cohort(Path(stored.cohort), build.task(stored.task))
     features = FeatureStore(Path(stored.features))
     bags = load_bags(cohort, features)
-    held_out = {p.patient_id: p for p in read_predictions(folder.predictions(config.arm))}
+    held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm))}
     scores = ScoreStore(folder.scores)
     dim = int(next(iter(bags.values())).features_ND.shape[1])
     with terminal.stage("Scores", len(bags), unit="patients") as step:
         for fold in sorted({prediction.fold for prediction in held_out.values()}):
             aggregator = build.aggregator(stored.aggregator, dim=dim)
-            weights = folder.fold(config.arm, fold) / "model.safetensors"
+            weights = folder.fold(arm, fold) / "model.safetensors"
             digest = load_weights(weights, aggregator)
             for patient in (p for p, found in held_out.items() if found.fold == fold):
                 found = tile_scores(aggregator, bags[patient], store=features, model_digest=digest)

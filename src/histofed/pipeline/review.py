@@ -10,7 +10,7 @@ from histofed.io.runs import RunFolder
 from histofed.io.store import ScoreStore
 from histofed.io.tables import read_cohort, read_predictions
 from histofed.pipeline import build, terminal
-from histofed.pipeline.study import need_arm, stored_config
+from histofed.pipeline.study import chosen_arm, stored_config
 from histofed.review.app import create_app
 from histofed.review.data import Case, ReviewData
 from histofed.review.serve import serve
@@ -31,7 +31,7 @@ def run(config: ReviewConfig) -> int:
     return 0
 
 
-def review_data(run: RunFolder, arm: str) -> ReviewData:
+def review_data(run: RunFolder, arm: str | None) -> ReviewData:
     """Return what the page shows: the predictions of one arm, slides and scores.
 
     Raises
@@ -41,7 +41,7 @@ def review_data(run: RunFolder, arm: str) -> ReviewData:
     ReviewError
         The run has no scores, or its bags came without slides.
     """
-    need_arm(run, arm)
+    arm = chosen_arm(run, arm)
     config = stored_config(run)
     task = build.task(config.task)
     cohort = read_cohort(Path(config.cohort), task)

@@ -150,7 +150,7 @@ class ExplainConfig:
     """Options of ``histofed explain``."""
 
     run: str = MISSING
-    arm: str = MISSING
+    arm: str | None = MISSING
     head: str = MISSING
     pictures: int = MISSING
     masks: str | None = MISSING
@@ -162,7 +162,7 @@ class ReviewConfig:
     """Options of ``histofed review``."""
 
     run: str = MISSING
-    arm: str = MISSING
+    arm: str | None = MISSING
     host: str = MISSING
     port: int = MISSING
 

@@ -115,8 +115,8 @@ def stored_config(run: RunFolder) -> TrainConfig:
     return options
 
 
-def need_arm(run: RunFolder, arm: str) -> None:
-    """Refuse an arm that the run does not have.
+def chosen_arm(run: RunFolder, arm: str | None) -> str:
+    """Return the arm asked for; without a choice the federated one, else the pooled one.
 
     Raises
     ------
@@ -124,10 +124,13 @@ def need_arm(run: RunFolder, arm: str) -> None:
         The arm is unknown; the run's arms are named.
     """
     run.read()
+    if arm is None:
+        arm = "federated" if "federated" in run.arms() else "pooled"
     if arm not in run.arms():
         msg = f"{run.path} has no arm {arm!r}; its arms are {', '.join(run.arms()) or 'none yet'} "
         msg += "(arm=...)"
         raise ConfigError(msg)
+    return arm
 
 
 def _absolute(options: dict[str, Any]) -> dict[str, Any]:

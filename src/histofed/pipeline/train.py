@@ -32,7 +32,7 @@ def run(config: TrainConfig) -> int:
         fit_pooled(study, step)
         fit_baseline(study, step)
     summary = evaluate.evaluate(study.run)
-    evaluate.show(summary, study.run, following=f"open {study.run.report}")
+    evaluate.show(summary, study.run, following=f"histofed explain run={study.run.path}")
     return 0
 
 

@@ -140,7 +140,10 @@ def heatmap_picture(
         bar = figure.colorbar(coloured, ax=panels, shrink=0.85, aspect=28, pad=0.02, format=ticks)
         bar.set_label(HEAD_LABELS.get(head, head))
         bar.outline.set_visible(False)
-        known = "" if lesion_mask is None else " Orange line: the known lesion."
+        known = ""
+        if lesion_mask is not None:
+            some = np.asarray(lesion_mask).any()
+            known = " Orange line: the known lesion." if some else " This slide has no lesion."
         _caption(
             figure,
             f"Slide {scores.slide_id}, {len(values_N):,} tiles. Yellow tiles counted most in the "

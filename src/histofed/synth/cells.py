@@ -75,14 +75,14 @@ BENIGN = NucleusKind(
     halo_um=1.0,
 )
 LESION = NucleusKind(
-    length_um=11.4,
-    width_um=9.1,
-    spread=0.21,
-    rough=0.10,
+    length_um=10.8,
+    width_um=8.6,
+    spread=0.175,
+    rough=0.085,
     dye=1.26,
     pale=0.4,
-    clumps=0.26,
-    nucleolus=0.6,
+    clumps=0.25,
+    nucleolus=0.5,
     halo_um=1.0,
 )
 
