@@ -57,8 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return _run(verb, compose(verb, overrides))
     except HistofedError as error:
-        errors.print(f"[red bold]histofed {verb}:[/] {escape(str(error))}", highlight=False)
-        return REFUSED
+        return _refuse(verb, error)
+
+
+def _refuse(verb: str, error: HistofedError) -> int:
+    """Say why on standard error, without a traceback."""
+    message = f"[red bold]histofed {verb}:[/] {escape(str(error))}"
+    Console(stderr=True, soft_wrap=True).print(message, highlight=False)
+    return REFUSED
 
 
 def _run(verb: str, config: DictConfig) -> int:
@@ -78,13 +84,19 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     codes: list[int] = []
 
     def job(config: DictConfig) -> None:
-        codes.append(_run(verb, checked(verb, config)))
+        try:
+            codes.append(_run(verb, checked(verb, config)))
+        except HistofedError as error:  # the other jobs of a sweep go on
+            codes.append(_refuse(verb, error))
 
     # Runs have their own folders; Hydra needs none.
-    folders = ["hydra.run.dir=.", "hydra.sweep.dir=.", "hydra.sweep.subdir=."]
+    folders = ["hydra.run.dir=.", "hydra.sweep.dir=runs/multirun", "hydra.sweep.subdir=."]
     quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     program = sys.argv
-    sys.argv = [f"histofed {verb}", *overrides, *folders, *quiet]
+    # Hydra wants its flags, and what belongs to them, before all options.
+    options = [each for each in overrides if each[0] == "~" or ("=" in each and each[0] != "-")]
+    flags = [each for each in overrides if each not in options]
+    sys.argv = [f"histofed {verb}", *flags, *options, *folders, *quiet]
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
     finally:
