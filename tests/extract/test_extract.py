@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from histofed.core.tiling import TileSpec
+from histofed.errors import ConfigError, SlideUnreadable
+from histofed.extract.encoders.google import efficientnet_lite0
+from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.tiles import read_tile, tile_slide
+from histofed.extract.tissue import TissueSpec
+from histofed.io.readers import open_slide, slide_digest
+from histofed.io.store import FeatureStore, Record
+
+SPEC, TISSUE = TileSpec(), TissueSpec()
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return efficientnet_lite0()
+
+
+@pytest.fixture(scope="module")
+def slide(test_data):
+    with open_slide(test_data / "slides/CMU-1-Small-Region.svs") as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def six_tiles(slide):
+    tiles, _, _ = tile_slide(slide, "cmu", slide_digest="x", spec=SPEC, tissue=TISSUE)
+    some = slice(None, None, 7)
+    return replace(tiles, coords_N2=tiles.coords_N2[some], tissue_N=tiles.tissue_N[some])
+
+
+@pytest.fixture(scope="module")
+def record(slide, encoder, test_data):
+    digest = slide_digest(test_data / "slides/CMU-1-Small-Region.svs")
+    return Record.of(feature_recipe(SPEC, TISSUE, encoder), "cmu", digest, slide.info)
+
+
+@pytest.fixture(scope="module")
+def found(slide, six_tiles, record, encoder):
+    return encode_slide(slide, six_tiles, encoder, record=record, batch_size=4)
+
+
+def test_features_are_finite_and_in_the_order_of_the_tiles(
+    slide, six_tiles, record, encoder, found
+) -> None:
+    assert found.features_ND.shape == (6, 1280)
+    assert np.isfinite(found.features_ND).all()
+    assert found.record == record
+    np.testing.assert_array_equal(found.coords_N2, six_tiles.coords_N2)
+    for number in (0, 5):  # the first and the last, in different batches
+        x, y = six_tiles.coords_N2[number].tolist()
+        alone = encoder.encode(read_tile(slide, SPEC, x, y)[None].copy())[0]
+        row = found.features_ND[number]
+        np.testing.assert_allclose(row.astype(float), alone.astype(float), atol=2e-3, rtol=2e-3)
+    assert len(np.unique(found.features_ND, axis=0)) == 6
+
+
+def test_a_second_extraction_is_identical_and_comes_back_from_disk(
+    slide, six_tiles, record, encoder, found, tmp_path
+) -> None:
+    second = encode_slide(slide, six_tiles, encoder, record=record, batch_size=4)
+    np.testing.assert_array_equal(found.features_ND, second.features_ND)
+    store = FeatureStore(tmp_path)
+    store.write(found)
+    np.testing.assert_array_equal(store.read("cmu").features_ND, second.features_ND)
+    assert store.digest("cmu") == record.digest
+
+
+def test_the_recipe_remembers_tiles_tissue_and_encoder(encoder) -> None:
+    recipe = feature_recipe(SPEC, TISSUE, encoder)
+    assert (recipe.spec, recipe.tissue) == (SPEC, TISSUE.record)
+    assert (recipe.encoder, recipe.encoder_digest) == ("efficientnet_lite0", encoder.digest)
+
+
+@pytest.mark.parametrize("spec", [TileSpec(size_px=256), TileSpec(mpp=0.25)])
+def test_tiles_the_encoder_was_not_trained_for_are_refused(encoder, spec) -> None:
+    with pytest.raises(ConfigError, match="encoder efficientnet_lite0"):
+        feature_recipe(spec, TISSUE, encoder)
+
+
+def test_a_slide_that_cannot_be_read_stops_the_extraction(
+    slide, six_tiles, record, encoder, monkeypatch
+) -> None:
+    """An error on the reading thread is not lost, and is not taken for the end of the tiles."""
+    real, calls = slide.read, []
+
+    def fails_later(*args: int, **size: int):
+        calls.append(args)
+        if len(calls) > 3:
+            raise SlideUnreadable("damaged")
+        return real(*args, **size)
+
+    monkeypatch.setattr(slide, "read", fails_later)
+    with pytest.raises(SlideUnreadable, match="damaged"):
+        encode_slide(slide, six_tiles, encoder, record=record, batch_size=2)

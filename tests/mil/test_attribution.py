@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from histofed.errors import StoreError
+from histofed.io.store import FeatureStore
+from histofed.mil.aggregators.gated_abmil import GatedABMIL
+from histofed.mil.aggregators.mean import MeanPool
+from histofed.mil.attribution import ATTENTION, TILE_LOGIT, tile_scores
+from histofed.mil.bags import collate, load_bags
+
+
+@pytest.fixture
+def patient(tmp_path, write, cohort):
+    write(tmp_path, "one", 3, start=0)
+    write(tmp_path, "two", 5, start=100)
+    store = FeatureStore(tmp_path)
+    return load_bags(cohort([("one", "A"), ("two", "A")], {"A": 1}), store)["A"], store
+
+
+@pytest.fixture
+def aggregator() -> GatedABMIL:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = GatedABMIL(4, 1, hidden_dim=5, attention_dim=3)
+    made.standardise_with(torch.tensor([50.0, 40, 30, 20]), torch.tensor([9.0, 8, 7, 6]))
+    return made
+
+
+def test_the_slides_of_a_patient_share_one_attention(patient, aggregator):
+    bag, store = patient
+    aggregator.train()  # as training left it: dropout must not play in
+    one, two = tile_scores(aggregator, bag, store=store, model_digest="m")
+    assert (one.slide_id, two.slide_id) == ("one", "two")
+    assert set(one.scores) == set(two.scores) == {ATTENTION, TILE_LOGIT}
+    assert one.coords_N2[:, 0].tolist() == [0, 1, 2]
+    assert two.coords_N2[:, 0].tolist() == [100, 101, 102, 103, 104]
+    both = np.concatenate([one.scores[ATTENTION], two.scores[ATTENTION]])
+    assert both.dtype == np.float32
+    assert both.sum() == pytest.approx(1, abs=1e-6)
+    batch = collate([bag])
+    with torch.no_grad():
+        expected = aggregator.eval()(batch.features_BND, batch.valid_BN).attention_BN[0]
+    np.testing.assert_array_equal(both, expected.numpy())
+
+
+def test_the_logit_of_a_tile_is_that_of_the_tile_alone(patient, aggregator):
+    bag, store = patient
+    scores = tile_scores(aggregator, bag, store=store, model_digest="m")
+    found = np.concatenate([slide.scores[TILE_LOGIT] for slide in scores])
+    for tile in range(8):
+        alone = bag.features_ND[tile].float().reshape(1, 1, 4)
+        with torch.no_grad():
+            expected = aggregator(alone, torch.ones(1, 1, dtype=torch.bool)).logits_BC.item()
+        assert found[tile] == pytest.approx(expected, abs=1e-5)
+
+
+def test_scores_say_what_they_were_made_from(patient, aggregator):
+    bag, store = patient
+    for slide in tile_scores(aggregator, bag, store=store, model_digest="of the model"):
+        assert slide.model_digest == "of the model"
+        assert slide.features_digest == store.digest(slide.slide_id)
+        assert slide.side_px0 == 16  # 8 px at 0.5 mpp on a slide of 0.25 mpp
+
+
+def test_a_method_without_attention_has_one_head(patient):
+    bag, store = patient
+    scores = tile_scores(MeanPool(4, 1, hidden_dim=5), bag, store=store, model_digest="m")
+    assert [set(slide.scores) for slide in scores] == [{TILE_LOGIT}] * 2
+
+
+def test_features_without_positions_are_refused(tmp_path, write, cohort, aggregator):
+    write(tmp_path, "a", 3, placed=False)
+    store = FeatureStore(tmp_path)
+    bag = load_bags(cohort([("a", "Anna")], {"Anna": 1}), store)["Anna"]
+    with pytest.raises(StoreError, match="patient Anna.*positions"):
+        tile_scores(aggregator, bag, store=store, model_digest="m")

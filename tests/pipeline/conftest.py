@@ -1,0 +1,102 @@
+"""A small invented study: features with a planted signal, written as files, four hospitals."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from histofed.cli import main
+from histofed.io.runs import RunFolder
+from histofed.io.store import FeatureStore, Recipe, Record, SlideFeatures
+
+SITES = ("east", "north", "south", "west")
+N_PATIENTS, N_TILES, DIM = 6, 12, 16
+
+FAST = (
+    "splits.n_folds=3",
+    "trainer.max_epochs=4",
+    "trainer.learning_rate=0.03",
+    "trainer.accelerator=cpu",
+    "aggregator.hidden_dim=16",
+    "aggregator.attention_dim=4",
+)
+
+
+@dataclass(frozen=True)
+class ToyStudy:
+    """Where a study's table and features are, as options."""
+
+    cohort: Path
+    features: Path
+
+    def options(self, run: Path, *more: str) -> list[str]:
+        here = [f"cohort={self.cohort}", f"features={self.features}", f"run={run}"]
+        return [*here, f"work={self.cohort.parent / 'work'}", *FAST, *more]
+
+    def rows(self) -> list[dict[str, str]]:
+        return read_csv(self.cohort)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def make_toy_study(
+    folder: Path, *, sites: tuple[str, ...] = SITES, patients: int = N_PATIENTS
+) -> ToyStudy:
+    """Write a study: half of the patients positive, a quarter of whose tiles say so."""
+    generator = np.random.default_rng(7)
+    study = ToyStudy(cohort=folder / "cohort.csv", features=folder / "features")
+    store = FeatureStore(study.features)
+    folder.mkdir(parents=True, exist_ok=True)
+    with study.cohort.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient_id", "slide_id", "site", "path", "mutated"])
+        for number in range(len(sites) * patients):
+            site, label = sites[number % len(sites)], number // len(sites) % 2
+            features = generator.normal(size=(N_TILES, DIM))
+            features[: label * N_TILES // 4, :3] += 3
+            bag = f"p{number:02}"
+            record = Record(
+                recipe=Recipe(spec=None, encoder="toy"),
+                slide_id=bag,
+                slide_digest="toy",
+                mpp=None,
+                width_px0=None,
+                height_px0=None,
+            )
+            values = features.astype(np.float16)
+            store.write(SlideFeatures(record=record, features_ND=values, coords_N2=None))
+            writer.writerow([bag, bag, site, "", label])
+    return study
+
+
+@pytest.fixture(scope="session")
+def toy_study(tmp_path_factory: pytest.TempPathFactory) -> ToyStudy:
+    return make_toy_study(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def toy_study_of() -> Callable[..., ToyStudy]:
+    """Return the maker of other studies."""
+    return make_toy_study
+
+
+@pytest.fixture(scope="session")
+def table() -> Callable[[Path], list[dict[str, str]]]:
+    """Return the reader of tables."""
+    return read_csv
+
+
+@pytest.fixture(scope="session")
+def federated_run(toy_study: ToyStudy, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """One run of ``histofed federate`` with every comparison; tests read it and change nothing."""
+    run = tmp_path_factory.mktemp("runs") / "federated"
+    assert main(["federate", *toy_study.options(run, "federation.rounds=3")]) == 0
+    return RunFolder(run)

@@ -1,0 +1,181 @@
+"""``histofed tile`` and ``extract`` on small slides: bad ones, second runs, other options."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from histofed.cli import main
+from histofed.io.pyramid import write_pyramid
+from histofed.io.store import FeatureStore, TileStore
+
+MPP = 0.5
+
+
+def tissue_picture(size_px: int = 900, *, seed: int = 0) -> np.ndarray:
+    """Return glass with one violet-red square of tissue, 40 px inside the border."""
+    generator = np.random.default_rng(seed)
+    picture = np.full((size_px, size_px, 3), 244, dtype=np.uint8)
+    inside = slice(40, size_px - 40)
+    stain = np.array([196, 118, 178]) + generator.integers(-25, 25, (size_px - 80,) * 2 + (1,))
+    picture[inside, inside] = stain.clip(0, 255)
+    return picture
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("slides") / "good.svs"
+    return write_pyramid(path, tissue_picture(), mpp=MPP, objective_power=20)
+
+
+@pytest.fixture
+def folder(slide, tmp_path) -> Path:
+    """A folder with two good slides, and between them one that is none."""
+    here = tmp_path / "slides"
+    (here / "sub").mkdir(parents=True)
+    shutil.copy(slide, here / "a.svs")
+    (here / "b.svs").write_bytes(slide.read_bytes()[:5000])
+    shutil.copy(slide, here / "sub" / "c.svs")
+    (here / "notes.txt").write_text("not a slide")
+    return here
+
+
+def test_tiles_are_where_arithmetic_says(slide, tmp_path, table):
+    assert main(["tile", f"slides={slide}", f"work={tmp_path}"]) == 0
+    tiles = TileStore(tmp_path / "tiles").read("good")
+    # 900 px at the tiles' own resolution: 224 px steps, 4 a side, each mostly tissue.
+    expected = [[x, y] for y in (0, 224, 448, 672) for x in (0, 224, 448, 672)]
+    assert tiles.coords_N2.tolist() == expected
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert row["status"] == "done"
+    assert (row["n_tiles"], row["width_px0"], row["mpp"]) == ("16", "900", "0.5")
+    assert (tmp_path / "tiles" / "good.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_bad_slide_does_not_stop_the_others(folder, tmp_path, table, capsys):
+    command = ["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]
+    assert main(command) == 3
+    rows = {row["slide_id"]: row for row in table(tmp_path / "w" / "tiles" / "slides.csv")}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "done",
+    }
+    assert rows["b"]["reason"].startswith("SlideUnreadable: ")
+    assert "b.svs" in rows["b"]["reason"]
+    shown = capsys.readouterr().out
+    assert "failed b: SlideUnreadable" in shown
+    assert not (tmp_path / "w" / "tiles" / "b.h5").exists()
+    assert not list((tmp_path / "w" / "tiles").glob(".*"))
+
+    (folder / "b.svs").unlink()
+    assert main(command) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_extract_does_nothing_twice(slide, tmp_path, capsys, table):
+    command = ["extract", f"slides={slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    store = FeatureStore(tmp_path / "features" / "efficientnet_lite0")
+    found = store.read("good")
+    assert found.features_ND.shape == (16, 1280)
+    assert np.isfinite(found.features_ND).all()
+    before = store.path("good").read_bytes()
+    stamp = store.path("good").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert store.path("good").stat().st_mtime_ns == stamp
+    assert table(store.folder / "slides.csv")[0]["status"] == "kept"
+
+    store.path("good").unlink()
+    assert main([*command, "batch_size=5"]) == 0  # how many at once changes rounding only
+    np.testing.assert_allclose(store.read("good").features_ND, found.features_ND, atol=2e-2)
+    store.path("good").unlink()
+    assert main(command) == 0
+    again = store.read("good")
+    np.testing.assert_array_equal(again.features_ND, found.features_ND)
+    assert again.record == found.record
+    assert len(before) == store.path("good").stat().st_size
+
+
+def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, table):
+    command = ["tile", f"slides={slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    file = tmp_path / "tiles" / "good.h5"
+    before = file.read_bytes()
+    capsys.readouterr()
+    assert main([*command, "tiling.mpp=1.0"]) == 3
+    assert "overwrite=true" in capsys.readouterr().out
+    assert file.read_bytes() == before
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert row["reason"].startswith("StoreError: ")
+    assert main([*command, "tiling.mpp=1.0", "overwrite=true"]) == 0
+    # A tile of 224 um now; 450 um hold two of them a side.
+    assert TileStore(tmp_path / "tiles").read("good").coords_N2.tolist() == [
+        [0, 0],
+        [448, 0],
+        [0, 448],
+        [448, 448],
+    ]
+
+
+def test_another_slide_of_the_same_name_is_noticed(slide, tmp_path, capsys):
+    here = tmp_path / "in" / "good.svs"
+    write_pyramid(here, tissue_picture(seed=1), mpp=MPP)
+    assert main(["tile", f"slides={slide}", f"work={tmp_path}"]) == 0
+    assert main(["tile", f"slides={here}", f"work={tmp_path}"]) == 3
+    assert "another slide of this name" in capsys.readouterr().out
+
+
+def test_two_slides_of_one_name_are_refused(folder, tmp_path, capsys):
+    shutil.copy(folder / "a.svs", folder / "sub" / "a.svs")
+    assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 2
+    message = capsys.readouterr().err
+    assert str(folder / "a.svs") in message
+    assert str(folder / "sub" / "a.svs") in message
+    assert not (tmp_path / "w").exists()
+
+
+def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):
+    for options in ([], [f"slides={slide}", "cohort=table.csv"]):
+        for verb in ("tile", "extract"):
+            assert main([verb, *options, f"work={tmp_path}"]) == 2
+            assert "either slides=SLIDE_OR_FOLDER or cohort=TABLE" in capsys.readouterr().err
+    assert main(["tile", "slides=nowhere", f"work={tmp_path}"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["tile", f"slides={tmp_path / 'empty'}", f"work={tmp_path}"]) == 2
+    assert "no slide found" in capsys.readouterr().err
+
+
+def test_glass_alone_is_a_slide_without_tissue(tmp_path, table):
+    path = tmp_path / "glass.svs"
+    write_pyramid(path, np.full((600, 600, 3), 244, dtype=np.uint8), mpp=MPP)
+    assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 3
+    assert table(tmp_path / "tiles" / "slides.csv")[0]["reason"].startswith("NoTissue: ")
+
+
+def test_an_encoder_refuses_tiles_that_it_does_not_know(slide, tmp_path, capsys):
+    assert main(["extract", f"slides={slide}", f"work={tmp_path}", "tiling.size_px=256"]) == 2
+    assert "tiling.size_px=224" in capsys.readouterr().err
+
+
+def test_a_cohort_row_without_a_file_is_a_failed_slide(slide, tmp_path, table):
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(f"patient_id,slide_id,site,path\nA,s1,north,{slide}\nB,s2,north,\n")
+    assert main(["tile", f"cohort={cohort}", f"work={tmp_path}"]) == 3
+    rows = table(tmp_path / "tiles" / "slides.csv")
+    assert [row["status"] for row in rows] == ["done", "failed"]
+    assert "s2" in rows[1]["reason"]
+
+
+def test_a_message_with_brackets_is_shown_as_it_is(slide, tmp_path, capsys):
+    broken = tmp_path / "in" / "x[bold]y.svs"
+    broken.parent.mkdir()
+    broken.write_bytes(b"nothing")
+    assert main(["tile", f"slides={broken.parent}", f"work={tmp_path}"]) == 3
+    assert "x[bold]y" in capsys.readouterr().out

@@ -1,0 +1,103 @@
+"""The command: help, exit codes, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import histofed
+from histofed.cli import VERBS, main
+
+SOURCE = Path(histofed.__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["-h"], ["--help"]])
+def test_help_names_every_verb(arguments, capsys):
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for verb, meaning in VERBS.items():
+        assert verb in shown
+        assert meaning in shown
+    assert "[option=value ...]" in shown
+
+
+@pytest.mark.parametrize("argument", ["version", "--version"])
+def test_version(argument, capsys):
+    assert main([argument]) == 0
+    assert capsys.readouterr().out.strip() == f"histofed {histofed.__version__}"
+
+
+def test_an_unknown_verb_is_refused(capsys):
+    assert main(["trian", "cancer=lung"]) == 2
+    captured = capsys.readouterr()
+    assert "trian is not a verb" in captured.err
+    assert "train" in captured.err
+    assert captured.out == ""
+
+
+def test_a_refusal_is_a_sentence_on_stderr(capsys):
+    assert main(["train", "trainer.max_epoch=3"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("histofed train: train: trainer.max_epoch is not known")
+    assert "Traceback" not in captured.err
+
+
+def test_words_of_users_are_not_markup(capsys):
+    assert main(["train", "cohort=[/nowhere].csv"]) == 2
+    assert main(["[red]train"]) == 2
+    assert "[red]train is not a verb" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_shows_its_options(verb, capsys):
+    """Hydra's own flags work as everywhere."""
+    assert main([verb, "--cfg", "job"]) == 0
+    shown = capsys.readouterr().out
+    assert ":" in shown
+    assert "Traceback" not in shown
+
+
+def test_hydra_flags_leave_no_folder_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.argv)
+    assert main(["train", "--cfg", "job", "seed=5"]) == 0
+    assert "seed: 5" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert sys.argv == before
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "COLUMNS": "300"}
+    return subprocess.run(
+        [sys.executable, "-m", "histofed", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_python_m_histofed(tmp_path):
+    done = command("train", "cancer=lung", "task=egfr", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "data/lung/cohort.csv is not there" in done.stderr
+    assert "patient_id, slide_id, site, path, egfr" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert command("--version", cwd=tmp_path).stdout.startswith("histofed ")
+
+
+def test_multirun_runs_every_job_and_keeps_the_worst_code(tmp_path, capsys, monkeypatch):
+    """A sweep over two runs that are not there: both are refused, in a sentence."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "--multirun", "run=one,two"]) == 2
+    captured = capsys.readouterr()
+    assert "is not a run folder" in captured.err
+    assert "Traceback" not in captured.err
