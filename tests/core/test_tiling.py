@@ -97,10 +97,6 @@ def test_what_is_read_has_the_side_that_was_asked_for(tiling, data) -> None:
         assert (bottom - top) * down_y * info.mpp == pytest.approx(spec.side_um, rel=1e-3)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="level_box cuts a border tile by up to a pixel; it is then stretched",
-)
 def test_a_tile_at_the_border_is_not_squeezed() -> None:
     # Step 112 / 0.4634 = 241.69; the last corner, 14 * step = 3383.69, is rounded up to 3384 and
     # its tile ends at 3625.69, past the border at 3625. The picture must still show 112 um.

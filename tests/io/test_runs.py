@@ -77,7 +77,6 @@ def test_missing_json_is_refused_by_name(tmp_path) -> None:
         read_json(tmp_path / "metrics.json")
 
 
-@pytest.mark.xfail(strict=True, reason="a bare UnicodeDecodeError")
 def test_json_in_another_encoding_is_refused_by_name(tmp_path) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(b'{"a": "\xff"}')

@@ -54,6 +54,9 @@ class Cohort:
                     f"{slide.site}; a patient has one site"
                 )
                 raise CohortError(msg)
+        if strange := sorted(p for p, label in self.labels.items() if label not in (0, 1)):
+            msg = f"patients with a label other than 0 and 1: {_some(strange)}; correct the task"
+            raise CohortError(msg)
         if unlabelled := sorted(sites.keys() - self.labels.keys()):
             msg = f"patients without a label: {_some(unlabelled)}; leave them out or label them"
             raise CohortError(msg)

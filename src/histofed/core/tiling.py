@@ -49,6 +49,9 @@ class TileSpec:
 
     def __post_init__(self) -> None:
         """Refuse what no slide could satisfy."""
+        # 1 and 1.0 are the same resolution, so they must have the same digest.
+        object.__setattr__(self, "mpp", float(self.mpp))
+        object.__setattr__(self, "min_tissue", float(self.min_tissue))
         if self.size_px < 1:
             msg = f"tiling.size_px must be at least 1, got {self.size_px}"
             raise ConfigError(msg)
@@ -156,9 +159,13 @@ def level_box(spec: TileSpec, info: SlideInfo, x_px0: int, y_px0: int) -> LevelB
     down_x, down_y = downsamples(info, level)
     width_px, height_px = info.level_sizes_px[level]
     side_px0 = spec.side_px0(info.mpp)
-    left, top = x_px0 / down_x, y_px0 / down_y
-    right = min(left + side_px0 / down_x, width_px)
-    bottom = min(top + side_px0 / down_y, height_px)
+    side_x_px, side_y_px = side_px0 / down_x, side_px0 / down_y
+    # A rounded corner may put the last tile up to half a pixel over the border: it is moved back,
+    # not cut, so that its side stays exact.
+    left = max(min(x_px0 / down_x, width_px - side_x_px), 0.0)
+    top = max(min(y_px0 / down_y, height_px - side_y_px), 0.0)
+    right = min(left + side_x_px, width_px)
+    bottom = min(top + side_y_px, height_px)
     x_px, y_px = math.floor(left), math.floor(top)
     return LevelBox(
         level=level,

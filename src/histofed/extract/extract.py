@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from histofed.extract.tiles import read_batches
-from histofed.io.store import Recipe, Record, SlideFeatures
+from histofed.extract.tiles import read_batches, tile_recipe
+from histofed.io.store import SlideFeatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from histofed.core.tiling import TileSpec
     from histofed.extract.encoders import TileEncoder
     from histofed.extract.tissue import TissueSpec
     from histofed.io.readers import SlideReader
-    from histofed.io.store import SlideTiles
-
-if TYPE_CHECKING:
-    from histofed.core.tiling import TileSpec
+    from histofed.io.store import Recipe, Record, SlideTiles
 
 T = TypeVar("T")
 
@@ -27,9 +26,8 @@ T = TypeVar("T")
 def feature_recipe(spec: TileSpec, tissue: TissueSpec, encoder: TileEncoder) -> Recipe:
     """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
     encoder.card.check(spec)
-    return Recipe(
-        spec=spec, tissue=tissue.record, encoder=encoder.card.name, encoder_digest=encoder.digest
-    )
+    tiles = tile_recipe(spec, tissue)
+    return replace(tiles, encoder=encoder.card.name, encoder_digest=encoder.digest)
 
 
 def encode_slide(

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from histofed.io.readers import SlideReader
 
 RESAMPLING = Image.Resampling.BILINEAR
-"""Pillow's triangle filter: it widens when it shrinks, so nothing is skipped."""
+"""Pillow's triangle filter: it widens when it shrinks, so nothing is skipped. Its name is part of
+every recipe."""
 
 
 def tile_recipe(spec: TileSpec, tissue: TissueSpec) -> Recipe:
     """Return the recipe of a tile file: tiles and tissue, no encoder yet."""
-    return Recipe(spec=spec, tissue=tissue.record)
+    return Recipe(spec=spec, tissue=tissue.record, resampling=RESAMPLING.name.lower())
 
 
 def tile_slide(

@@ -36,8 +36,10 @@ def read_bag_csv(path: Path) -> dict[str, tuple[int, NDArray[np.float16]]]:
     rows: dict[str, list[list[float]]] = {}
     labels: dict[str, int] = {}
     width = 0
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for line, row in enumerate(csv.reader(file), start=1):
+            if not row:
+                continue
             where = f"{path}, line {line}"
             width = width or len(row)
             label, bag, features = _instance(row, width, where)

@@ -10,28 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
-import histofed
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
 from histofed.errors import StoreError
-from histofed.io.atomic import atomic_path
+from histofed.io.h5 import atomic_h5, open_h5, read_text, write_format, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    import h5py
     from numpy.typing import NDArray
 
     from histofed.core.types import SlideInfo
 
-FORMAT_VERSION = 1
 MIN_CHUNK_ROWS = 256
 
 
@@ -43,12 +39,15 @@ class Recipe:
     ----------
     tissue
         Tissue method and its parameters.
+    resampling
+        Filter that brings a tile to its size.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
     """
 
     spec: TileSpec | None
     tissue: dict[str, Any] = field(default_factory=dict)
+    resampling: str = ""
     encoder: str = ""
     encoder_digest: str = ""
 
@@ -137,7 +136,7 @@ class FeatureStore:
         StoreError
             The file is missing, damaged, of an unknown version, or holds values not finite.
         """
-        with _open(self.path(slide_id), "features") as file:
+        with open_h5(self.path(slide_id), "features") as file:
             features = np.asarray(file["features"], dtype=np.float16)
             coords = np.asarray(file["coords"], dtype=np.int64) if "coords" in file else None
             record = _read_record(file)
@@ -147,13 +146,14 @@ class FeatureStore:
     def write(self, features: SlideFeatures) -> Path:
         """Write the features of one slide; the file appears whole or not at all."""
         record = features.record
-        values = np.ascontiguousarray(features.features_ND, dtype=np.float16)
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused
+            values = np.ascontiguousarray(features.features_ND, dtype=np.float16)
         _check_features(record.slide_id, values, features.coords_N2)
         path = self.path(record.slide_id)
-        with _atomic_h5(path) as file:
+        with atomic_h5(path) as file:
             _write_record(file, record, "features")
-            rows = min(MIN_CHUNK_ROWS, max(len(values), 1))
-            file.create_dataset("features", data=values, chunks=(rows, values.shape[1]))
+            chunks = (min(MIN_CHUNK_ROWS, len(values)), values.shape[1])
+            file.create_dataset("features", data=values, chunks=chunks, fletcher32=True)
             if features.coords_N2 is not None:
                 _write_coords(file, record, features.coords_N2)
         return path
@@ -175,7 +175,7 @@ class TileStore:
 
     def read(self, slide_id: str) -> SlideTiles:
         """Read the tiles of one slide."""
-        with _open(self.path(slide_id), "tiles") as file:
+        with open_h5(self.path(slide_id), "tiles") as file:
             return SlideTiles(
                 record=_read_record(file),
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
@@ -184,11 +184,16 @@ class TileStore:
 
     def write(self, tiles: SlideTiles) -> Path:
         """Write the tiles of one slide."""
+        if len(tiles.coords_N2) != len(tiles.tissue_N) or not len(tiles.coords_N2):
+            msg = f"{tiles.record.slide_id}: {len(tiles.coords_N2)} coords for "
+            msg += f"{len(tiles.tissue_N)} tiles; there must be as many, and at least one"
+            raise StoreError(msg)
         path = self.path(tiles.record.slide_id)
-        with _atomic_h5(path) as file:
+        with atomic_h5(path) as file:
             _write_record(file, tiles.record, "tiles")
             _write_coords(file, tiles.record, tiles.coords_N2)
-            file.create_dataset("tissue_fraction", data=tiles.tissue_N.astype(np.float32))
+            data = tiles.tissue_N.astype(np.float32)
+            file.create_dataset("tissue_fraction", data=data, fletcher32=True)
         return path
 
 
@@ -208,7 +213,7 @@ class ScoreStore:
 
     def read(self, slide_id: str) -> TileScores:
         """Read the scores of one slide."""
-        with _open(self.path(slide_id), "scores") as file:
+        with open_h5(self.path(slide_id), "scores") as file:
             return TileScores(
                 slide_id=slide_id,
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
@@ -217,34 +222,51 @@ class ScoreStore:
                     name: np.asarray(values, dtype=np.float32)
                     for name, values in file["scores"].items()
                 },
-                model_digest=str(file.attrs["model_digest"]),
-                features_digest=str(file.attrs["features_digest"]),
+                model_digest=read_text(file, "model_digest"),
+                features_digest=read_text(file, "features_digest"),
             )
 
     def write(self, scores: TileScores) -> Path:
         """Write the scores of one slide."""
+        _check_scores(scores)
         path = self.path(scores.slide_id)
-        with _atomic_h5(path) as file:
-            _write_format(file, "scores")
-            file.attrs["slide_id"] = scores.slide_id
+        with atomic_h5(path) as file:
+            write_format(file, "scores")
+            write_text(file, "slide_id", scores.slide_id)
             file.attrs["side_px0"] = scores.side_px0
-            file.attrs["model_digest"] = scores.model_digest
-            file.attrs["features_digest"] = scores.features_digest
-            file.create_dataset("coords", data=scores.coords_N2.astype(np.int64))
+            write_text(file, "model_digest", scores.model_digest)
+            write_text(file, "features_digest", scores.features_digest)
+            coords = scores.coords_N2.astype(np.int64)
+            file.create_dataset("coords", data=coords, fletcher32=True)
             for name, values in scores.scores.items():
-                if values.shape != (len(scores.coords_N2),):
-                    msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
-                    msg += f"{len(scores.coords_N2)} tiles; there must be one per tile"
-                    raise StoreError(msg)
-                file.create_dataset(f"scores/{name}", data=values.astype(np.float32))
+                data = values.astype(np.float32)
+                file.create_dataset(f"scores/{name}", data=data, fletcher32=True)
         return path
+
+
+def _check_scores(scores: TileScores) -> None:
+    if not scores.scores:
+        msg = f"{scores.slide_id}: there is no score to write; name at least one head"
+        raise StoreError(msg)
+    for name, values in scores.scores.items():
+        if not name.isidentifier():
+            msg = f"{scores.slide_id}: head {name!r} is not a plain name (letters, digits, _)"
+            raise StoreError(msg)
+        if values.shape != (len(scores.coords_N2),):
+            msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
+            msg += f"{len(scores.coords_N2)} tiles; there must be one per tile"
+            raise StoreError(msg)
+        if not np.isfinite(values).all():
+            msg = f"{scores.slide_id}: head {name!r} has scores that are not finite; train again"
+            raise StoreError(msg)
 
 
 def _check_features(
     slide_id: str, features: NDArray[np.float16], coords: NDArray[np.int64] | None
 ) -> None:
-    if features.ndim != 2:
-        msg = f"{slide_id}: features must be (tiles, dim), found {features.shape}; extract again"
+    if features.ndim != 2 or 0 in features.shape:
+        msg = f"{slide_id}: features must be (tiles, dim), at least one of each, found "
+        msg += f"{features.shape}; extract again"
         raise StoreError(msg)
     if not np.isfinite(features).all():
         rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
@@ -261,13 +283,13 @@ def _check_features(
 def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) -> None:
     """Write ``coords`` with the attributes that TRIDENT-lineage tools read."""
     spec = record.recipe.spec
-    data = file.create_dataset("coords", data=coords.astype(np.int64))
+    data = file.create_dataset("coords", data=coords.astype(np.int64), fletcher32=True)
     if spec is None or record.mpp is None:
         return
     power = record.objective_power
     data.attrs["patch_size"] = spec.size_px
     data.attrs["patch_size_level0"] = round(record.side_px0)
-    data.attrs["level0_magnification"] = "None" if power is None else int(power)
+    data.attrs["level0_magnification"] = "None" if power is None else round(power)
     data.attrs["target_magnification"] = round(10 / spec.mpp)
     data.attrs["overlap"] = spec.overlap_px
     data.attrs["name"] = record.slide_id
@@ -276,26 +298,25 @@ def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) ->
     data.attrs["level0_height"] = record.height_px0
 
 
-def _write_format(file: h5py.File, kind: str) -> None:
-    file.attrs["format"] = f"histofed/{kind}"
-    file.attrs["format_version"] = FORMAT_VERSION
-    file.attrs["software"] = f"histofed {histofed.__version__}"
-
-
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:
-    _write_format(file, kind)
-    file.attrs["record"] = json.dumps(asdict(record), sort_keys=True)
-    file.attrs["digest"] = record.digest
-    file.attrs["encoder"] = record.recipe.encoder
+    write_format(file, kind)
+    write_text(file, "record", json.dumps(asdict(record), sort_keys=True))
+    write_text(file, "digest", record.digest)
+    write_text(file, "encoder", record.recipe.encoder)
 
 
 def _read_record(file: h5py.File) -> Record:
-    stored = json.loads(file.attrs["record"])
+    stored = json.loads(read_text(file, "record"))
     recipe = stored.pop("recipe")
     spec = recipe.pop("spec")
-    return Record(
+    record = Record(
         recipe=Recipe(spec=None if spec is None else TileSpec(**spec), **recipe), **stored
     )
+    if record.digest != read_text(file, "digest"):
+        msg = f"{file.filename}: the record is not the one that the digest was made of; the file "
+        msg += "is damaged or was edited: make it again"
+        raise StoreError(msg)
+    return record
 
 
 def _digest(record: dict[str, Any]) -> str:
@@ -305,35 +326,5 @@ def _digest(record: dict[str, Any]) -> str:
 def _file_digest(path: Path, kind: str) -> str | None:
     if not path.exists():
         return None
-    with _open(path, kind) as file:
-        return str(file.attrs["digest"])
-
-
-@contextmanager
-def _open(path: Path, kind: str) -> Iterator[h5py.File]:
-    """Open a file of ours for reading, or say what is wrong with it."""
-    if not path.exists():
-        msg = f"{path}: there is no {kind} file for this slide"
-        raise StoreError(msg)
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        msg = f"{path}: damaged or not HDF5 ({error}); delete it and make it again"
-        raise StoreError(msg) from error
-    with file:
-        found, version = file.attrs.get("format"), file.attrs.get("format_version")
-        if found != f"histofed/{kind}":
-            msg = f"{path}: expected a histofed/{kind} file, found format {found!r}"
-            raise StoreError(msg)
-        if version != FORMAT_VERSION:
-            msg = f"{path}: format version {version}, this histofed reads {FORMAT_VERSION}; "
-            msg += "update histofed or make the file again"
-            raise StoreError(msg)
-        yield file
-
-
-@contextmanager
-def _atomic_h5(path: Path) -> Iterator[h5py.File]:
-    """Yield an HDF5 file that becomes ``path`` when the block ends well."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        yield file
+    with open_h5(path, kind) as file:
+        return _read_record(file).digest

@@ -8,6 +8,7 @@ table; it may be empty for bags that came as features.
 from __future__ import annotations
 
 import csv
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ from histofed.errors import CohortError
 from histofed.io.atomic import atomic_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TextIO
 
     from histofed.core.tasks import Task
 
@@ -53,7 +55,7 @@ def read_cohort(path: Path, task: Task) -> Cohort:
     if not slides:
         msg = f"{path}: no row has a known value in column {task.column!r}"
         raise CohortError(msg)
-    return Cohort(name=path.parent.name, slides=tuple(slides), labels=labels)
+    return Cohort(name=path.resolve().parent.name, slides=tuple(slides), labels=labels)
 
 
 def read_slides(path: Path) -> list[Slide]:
@@ -71,7 +73,7 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             "cohort=PATH"
         )
         raise CohortError(msg)
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _text(path) as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
         if missing := [name for name in columns if name not in found]:
@@ -82,6 +84,12 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             raise CohortError(msg)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
+            if None in row or None in row.values():
+                n_cells = sum(value is not None for name, value in row.items() if name is not None)
+                n_cells += len(row.get(None) or ())
+                msg = f"{where}: the row has {n_cells} cells, the header {len(found)}; quote cells "
+                msg += "that hold a comma"
+                raise CohortError(msg)
             yield (
                 _slide(row, path.parent, where),
                 (row[task.column] or "") if task else "",
@@ -94,11 +102,12 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
         if not (row[name] or "").strip():
             msg = f"{where}: {name} is empty; every slide needs one"
             raise CohortError(msg)
-    slide_id = str(row["slide_id"]).strip()
-    if "/" in slide_id or "\\" in slide_id or slide_id.startswith("."):
-        msg = f"{where}: slide_id {slide_id!r} names files, so it cannot hold a slash or start "
-        msg += "with a dot"
-        raise CohortError(msg)
+    for name in ("slide_id", "site"):
+        value = str(row[name]).strip()
+        if "/" in value or "\\" in value or value.startswith("."):
+            msg = f"{where}: {name} {value!r} names files, so it cannot hold a slash or start "
+            msg += "with a dot"
+            raise CohortError(msg)
     cell = (row.get("mpp") or "").strip()
     try:
         mpp = float(cell) if cell else None
@@ -110,7 +119,7 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
         raise CohortError(msg)
     file = (row["path"] or "").strip()
     return Slide(
-        slide_id=slide_id,
+        slide_id=str(row["slide_id"]).strip(),
         patient_id=str(row["patient_id"]).strip(),
         site=str(row["site"]).strip(),
         path=folder / file if file else None,
@@ -135,17 +144,32 @@ def read_predictions(path: Path) -> list[Prediction]:
     if not path.is_file():
         msg = f"{path}: no predictions there; run `histofed train` or `histofed federate` first"
         raise CohortError(msg)
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Prediction(
-                patient_id=row["patient_id"],
-                site=row["site"],
-                fold=int(row["fold"]),
-                label=int(row["label"]),
-                probability=float(row["probability"]),
-            )
-            for row in csv.DictReader(file)
-        ]
+    with _text(path) as file:
+        try:
+            return [
+                Prediction(
+                    patient_id=row["patient_id"],
+                    site=row["site"],
+                    fold=int(row["fold"]),
+                    label=int(row["label"]),
+                    probability=float(row["probability"]),
+                )
+                for row in csv.DictReader(file)
+            ]
+        except (KeyError, ValueError, TypeError) as error:
+            msg = f"{path}: not a table of predictions ({error!r}); train again"
+            raise CohortError(msg) from error
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    """Open a table for reading; a spreadsheet program's mark at its start is no content."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        msg = f"{path}: not UTF-8 text ({error}); save it as CSV UTF-8"
+        raise CohortError(msg) from error
 
 
 def write_rows(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

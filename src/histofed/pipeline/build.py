@@ -67,6 +67,7 @@ def tissue_spec(config: TissueConfig) -> TissueSpec:
     return TissueSpec(
         mpp=config.mpp,
         min_saturation=config.min_saturation,
+        min_brightness=config.min_brightness,
         min_area_um2=config.min_area_um2,
         max_hole_um2=config.max_hole_um2,
     )

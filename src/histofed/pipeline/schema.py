@@ -27,6 +27,7 @@ class TissueConfig:
 
     mpp: float = MISSING
     min_saturation: float = MISSING
+    min_brightness: float = MISSING
     min_area_um2: float = MISSING
     max_hole_um2: float = MISSING
 

@@ -63,7 +63,6 @@ def test_the_tiles_are_left_alone() -> None:
     np.testing.assert_array_equal(tiles, before)
 
 
-@pytest.mark.xfail(strict=True, reason="torch warns of arrays that are not writable")
 def test_tiles_may_be_read_only() -> None:
     tiles = np.zeros((1, 8, 8, 3), dtype=np.uint8)
     tiles.setflags(write=False)

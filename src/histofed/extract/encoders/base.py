@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from histofed.errors import ConfigError
@@ -17,7 +18,6 @@ from histofed.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from histofed.core.tiling import TileSpec
@@ -98,6 +98,7 @@ class TileEncoder:
     def encode(self, tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the features ``(B, D)`` of RGB tiles ``(B, H, W, 3)``."""
         # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
+        tiles_BHW3 = np.require(tiles_BHW3, requirements="W")  # torch wants to be allowed to
         pixels = torch.from_numpy(tiles_BHW3).permute(0, 3, 1, 2).float()
         features = self.module(pixels.sub_(self._mean).div_(self._std))
         return features.half().numpy()

@@ -7,6 +7,7 @@ it is here so that everything runs at once and offline. Use a pathology encoder 
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -27,6 +28,13 @@ EFFICIENTNET_LITE0 = EncoderCard(
     licence="Apache-2.0",
     paper="Tan and Le 2019, arXiv:1905.11946",
 )
+
+
+UNREADABLE = (
+    OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    struct.error, UnpicklingError,
+)  # fmt: skip
+"""What torch raises on bytes that are not weights; nothing of the bytes is executed."""
 
 
 def efficientnet_lite0(weights: str | None = None) -> TileEncoder:
@@ -67,8 +75,8 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         msg = f"encoder efficientnet_lite0: no weights at {path}; correct encoder.weights"
         raise WeightsError(msg) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
-        msg = f"encoder efficientnet_lite0: {path} cannot be read as weights ({error})"
+    except UNREADABLE as error:
+        msg = f"encoder efficientnet_lite0: {path} cannot be read as weights ({error!r})"
         raise WeightsError(msg) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         msg = f"encoder efficientnet_lite0: {path} holds no table of named tensors"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from histofed.core.tiling import downsamples, level_for_mpp
 from histofed.core.types import SlideInfo
-from histofed.errors import MissingMpp, SlideError, SlideUnreadable
+from histofed.errors import ConfigError, MissingMpp, SlideError, SlideUnreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,9 @@ class OpenSlideReader:
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
     ) -> NDArray[np.uint8]:
         """Read a rectangle of one level as RGB; see `SlideReader.read`."""
-        down_x, down_y = downsamples(self.info, level)
-        location_px0 = (round(x_px * down_x), round(y_px * down_y))
+        # OpenSlide turns the place back into pixels of the level with this one number.
+        down = self._slide.level_downsamples[level]
+        location_px0 = (round(x_px * down), round(y_px * down))
         try:
             rgba = self._slide.read_region(location_px0, level, (width_px, height_px))
         except openslide.OpenSlideError as error:
@@ -54,20 +55,16 @@ class OpenSlideReader:
         info = self.info
         level = level_for_mpp(info, mpp)
         width_px, height_px = info.level_sizes_px[level]
-        picture = Image.fromarray(
-            self.read(level, 0, 0, width_px=width_px, height_px=height_px), "RGB"
-        )
+        pixels = self.read(level, 0, 0, width_px=width_px, height_px=height_px)
         down_x, down_y = downsamples(info, level)
         out_width = math.ceil(info.width_px0 * info.mpp / mpp)
         out_height = math.ceil(info.height_px0 * info.mpp / mpp)
-        # The last row and column may hang over the border; the scale is what must be exact.
-        box = (
-            0.0,
-            0.0,
-            min(out_width * mpp / info.mpp / down_x, width_px),
-            min(out_height * mpp / info.mpp / down_y, height_px),
-        )
-        return np.asarray(picture.resize((out_width, out_height), Image.Resampling.BOX, box=box))
+        # The last row and column hang over the border, on white: the scale is what must be exact.
+        box = (0.0, 0.0, out_width * mpp / info.mpp / down_x, out_height * mpp / info.mpp / down_y)
+        canvas_px = (max(math.ceil(box[2]), width_px), max(math.ceil(box[3]), height_px))
+        canvas = Image.new("RGB", canvas_px, (255, 255, 255))
+        canvas.paste(Image.fromarray(pixels), (0, 0))
+        return np.asarray(canvas.resize((out_width, out_height), Image.Resampling.BOX, box=box))
 
     def close(self) -> None:
         """Release the file."""
@@ -98,7 +95,13 @@ def open_slide(
         The file is missing or not a slide.
     MissingMpp
         The file does not say its resolution and none was supplied.
+    ConfigError
+        The supplied resolution is not a positive number.
     """
+    for value in (mpp, fallback_mpp):
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            msg = f"slide {path.name}: mpp={value} was supplied; microns per pixel are positive"
+            raise ConfigError(msg)
     if not path.is_file():
         msg = f"slide {path}: no such file; correct its path in the cohort table"
         raise SlideUnreadable(msg)
