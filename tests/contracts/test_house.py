@@ -99,7 +99,7 @@ def test_every_verb_has_a_script_config_schema_and_module():
     from histofed.pipeline.config import config_dir
     from histofed.pipeline.schema import SCHEMAS
 
-    assert set(VERBS) == set(SCHEMAS) == {path.stem for path in config_dir().glob("*.yaml")}
+    assert set(VERBS) == set(SCHEMAS) == {path.stem for path in config_dir().glob("[!_]*.yaml")}
     assert set(VERBS) == {path.stem for path in (REPOSITORY / "scripts").glob("*.py")}
     for verb in VERBS:
         assert (REPOSITORY / "src" / "histofed" / "pipeline" / f"{verb}.py").is_file()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +13,10 @@ from histofed.core.tiling import TileSpec
 from histofed.core.types import Slide
 from histofed.io.store import FeatureStore, Recipe, Record, SlideFeatures
 from histofed.mil.bags import Bag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 DIM = 4
 
@@ -48,9 +51,7 @@ def write_features(
     index = start + np.arange(n_tiles)
     coords = np.stack([index, np.full(n_tiles, 7)], axis=1) if placed else None
     features = np.repeat(index[:, None], DIM, axis=1).astype(np.float16)
-    FeatureStore(folder).write(
-        SlideFeatures(record=record, features_ND=features, coords_N2=coords)
-    )
+    FeatureStore(folder).write(SlideFeatures(record=record, features_ND=features, coords_N2=coords))
 
 
 def make_cohort(slides: Sequence[tuple[str, str]], labels: dict[str, int]) -> Cohort:

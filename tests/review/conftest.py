@@ -39,14 +39,13 @@ def made_picture() -> np.ndarray:
 
 
 def grid_scores(slide_id: str, size_px0: tuple[int, int]) -> TileScores:
-    """One tile per whole square; attention rises along the grid, evidence has no value once."""
+    """One tile per whole square; attention and evidence differ."""
     xs = np.arange(int(size_px0[0] // SIDE_PX0)) * int(SIDE_PX0)
     ys = np.arange(int(size_px0[1] // SIDE_PX0)) * int(SIDE_PX0)
     coords = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.int64)
     ramp = np.linspace(0, 1, len(coords), dtype=np.float32)
     attention = 0.001 + 0.004 * (ramp + np.sin(coords[:, 0] / 400) ** 2).astype(np.float32)
     evidence = np.cos(coords[:, 1] / 500).astype(np.float32)
-    evidence[0] = np.nan
     return TileScores(
         slide_id=slide_id,
         coords_N2=coords,
