@@ -28,7 +28,7 @@ lint: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest
 
 slow: install
 	$(BIN)/python -m pytest -m slow --timeout=1500

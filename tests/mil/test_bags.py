@@ -45,17 +45,6 @@ def test_two_recipes_in_one_cohort_are_refused(tmp_path, write, cohort):
         load_bags(patients, FeatureStore(tmp_path))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="a file of no tile cannot be written")
-def test_a_patient_without_any_tile_is_refused(tmp_path, write, cohort):
-    write(tmp_path, "a", 3)
-    write(tmp_path, "b", 0)
-    patients = cohort([("a", "A"), ("b", "Berta")], {"A": 0, "Berta": 1})
-    with pytest.raises(StoreError, match="Berta"):
-        load_bags(patients, FeatureStore(tmp_path))
-    also = cohort([("a", "A"), ("b", "A")], {"A": 0})  # one empty slide of two is no harm
-    assert load_bags(also, FeatureStore(tmp_path))["A"].tiles_of["b"] == slice(3, 3)
-
-
 def test_bags_without_positions(tmp_path, write, cohort):
     write(tmp_path, "a", 3, placed=False)
     bags = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path))

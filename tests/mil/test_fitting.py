@@ -141,7 +141,6 @@ def test_seeds_are_made_of_words():
         assert len({tuple(draw(*words)) for words in [(0, 1), (1, 0), (0, 2), (0, 1, 5)]}) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="numpy pads the words with zeros")
 def test_a_word_of_zero_counts():
     with torch.random.fork_rng():
         assert draw(1, 0) != draw(1)

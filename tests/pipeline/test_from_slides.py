@@ -117,7 +117,6 @@ def test_what_is_not_there_is_refused(run, capsys, tmp_path):
     assert "attention, tile_logit" in capsys.readouterr().err
 
 
-@pytest.mark.xfail(strict=True, reason="scores do not say from which arm they are")
 def test_the_page_does_not_show_scores_of_another_arm(run):
     """The scores are of the federated models; the baseline's probabilities are not theirs."""
     with pytest.raises((ConfigError, ReviewError)):

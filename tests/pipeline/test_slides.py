@@ -183,7 +183,6 @@ def test_a_cohort_row_without_a_file_is_a_failed_slide(slide, tmp_path, table):
     assert "s2" in rows[1]["reason"]
 
 
-@pytest.mark.xfail(strict=True, reason="the reason of a failure is read as markup")
 def test_a_message_with_brackets_is_shown_as_it_is(slide, tmp_path, capsys):
     broken = tmp_path / "in" / "x[bold]y.svs"
     broken.parent.mkdir()

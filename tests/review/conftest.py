@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from histofed.core.types import Slide, TileScores
 from histofed.io.pyramid import write_pyramid
 from histofed.io.store import ScoreStore
+from histofed.review.app import VIEWER_SCRIPT, create_app
 from histofed.review.data import Case, ReviewData
 from histofed.review.serve import bind, server
 
@@ -36,6 +38,11 @@ def made_picture() -> np.ndarray:
     coarse = np.random.default_rng(3).integers(90, 250, (6, 8, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize(MADE_SIZE_PX0, Image.Resampling.BICUBIC)
     return np.asarray(picture)
+
+
+@pytest.fixture(scope="session")
+def made() -> np.ndarray:
+    return made_picture()
 
 
 def grid_scores(slide_id: str, size_px0: tuple[int, int]) -> TileScores:
@@ -60,14 +67,16 @@ def make_site(folder: Path) -> ReviewData:
     """Write the slides and scores and describe them."""
     made = write_pyramid(folder / "made.svs", made_picture(), mpp=0.5, objective_power=20)
     without_mpp = folder / "plain.tif"
-    Image.fromarray(made_picture()[:600, :600]).save(without_mpp)
+    tifffile.imwrite(without_mpp, made_picture()[:600, :600], tile=(256, 256), photometric="rgb")
     (folder / "torn.svs").write_bytes(made.read_bytes()[:1000])
     paths = {
         "made-1": made,
         "made-2": made,
         "torn": folder / "torn.svs",
+        "plain": without_mpp,
         "vanished": folder / "vanished.svs",
         "no scores": made,
+        "bad-scores": made,
         "bag": None,
     }
     if REAL_SLIDE.is_file():
@@ -76,6 +85,7 @@ def make_site(folder: Path) -> ReviewData:
     for slide_id in ("made-1", "made-2", "torn"):
         store.write(grid_scores(slide_id, MADE_SIZE_PX0))
     store.write(grid_scores("real", (2220, 2967)))
+    store.path("bad-scores").write_bytes(b"not HDF5")
     cases = [
         ("P-sure", "North", "mutated", 0.97, ("made-1",)),
         ("P-close", "South", "wild type", 0.52, ("real",) if "real" in paths else ("made-1",)),
@@ -103,6 +113,20 @@ def make_site(folder: Path) -> ReviewData:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> ReviewData:
     return make_site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def app(site: ReviewData) -> FastAPI:
+    if not VIEWER_SCRIPT.is_file():
+        pytest.skip(f"{VIEWER_SCRIPT.name} was not installed (npm); install histofed again")
+    return create_app(site)
+
+
+@pytest.fixture(scope="session")
+def page(app: FastAPI) -> Iterator[str]:
+    """The address of the running page."""
+    with running(app) as address:
+        yield address
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all: write beside, close, fsync, rename."""
+"""Files that appear whole or not at all: write beside, close, fsync, rename; and their digest."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from contextlib import contextmanager
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import TextIO
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

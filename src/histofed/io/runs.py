@@ -30,7 +30,7 @@ from typing import Any
 
 import histofed
 from histofed.errors import StoreError
-from histofed.io.atomic import atomic_text
+from histofed.io.atomic import atomic_text, file_digest
 
 RECORDED_PACKAGES = (
     "numpy", "h5py", "openslide-python", "openslide-bin", "torch", "timm", "pytorch-lightning",
@@ -86,6 +86,10 @@ class RunFolder:
     def fold(self, arm: str, fold: int) -> Path:
         """Folder of one fold of one arm."""
         return self.path / arm / f"fold-{fold}"
+
+    def model_digests(self, arm: str) -> set[str]:
+        """Return the digests of an arm's models, one a fold; empty for an arm without any."""
+        return {file_digest(file) for file in (self.path / arm).glob("fold-*/model.safetensors")}
 
     def arms(self) -> list[str]:
         """Return the arms that have predictions, sorted."""

@@ -103,9 +103,6 @@ def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
             stop = start + len(slide.features_ND)
             tiles_of[slide.record.slide_id] = slice(start, stop)
             start = stop
-        if start == 0:
-            msg = f"patient {patient}: no tile on any slide; leave the patient out of the table"
-            raise StoreError(msg)
         coords = [slide.coords_N2 for slide in slides]
         bags[patient] = Bag(
             patient_id=patient,

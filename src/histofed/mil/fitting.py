@@ -86,7 +86,8 @@ class Fitting:
 
 def seed_with(*words: int) -> None:
     """Seed every generator from a few numbers; other numbers give unrelated streams."""
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+    # The count keeps (1,) and (1, 0) apart: numpy pads with zeros.
+    seed = int(np.random.SeedSequence((len(words), *words)).generate_state(1)[0])
     pl.seed_everything(seed, verbose=False)
 
 

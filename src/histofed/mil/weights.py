@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from histofed.errors import WeightsError
-from histofed.io.atomic import atomic_path
+from histofed.io.atomic import atomic_path, file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,8 @@ def save_weights(path: Path, aggregator: Aggregator, *, about: dict[str, str]) -
     """Write the weights; ``about`` (encoder, task, ...) goes into the file's header."""
     state = {name: tensor.contiguous() for name, tensor in aggregator.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"format": "pt", **about})
+        # One entry: several would be written in random order, and the file's digest would change.
+        save_file(state, temporary, metadata={"about": json.dumps(about, sort_keys=True)})
 
 
 def load_weights(path: Path, aggregator: Aggregator) -> str:
@@ -48,4 +49,4 @@ def load_weights(path: Path, aggregator: Aggregator) -> str:
         msg += "these are the weights of another model"
         raise WeightsError(msg)
     aggregator.load_state_dict(state)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_digest(path)

@@ -136,8 +136,8 @@ def _target(kind: str, dotted: str) -> Callable[..., Any]:
     except (ModuleNotFoundError, AttributeError) as error:
         msg = f"{kind}._target_ {dotted!r} does not exist ({error})"
         raise ConfigError(msg) from error
-    if not callable(found):
-        msg = f"{kind}._target_ {dotted!r} is not a class"
+    if getattr(found, "__module__", None) != module:
+        msg = f"{kind}._target_ {dotted!r} is not a {kind} defined there"
         raise ConfigError(msg)
     return found
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from histofed.errors import ConfigError
 from histofed.pipeline.build import check_component
+from histofed.pipeline.limits import check_limits
 from histofed.pipeline.schema import SCHEMAS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
         _check_choice(item)
     known = _compose(verb, [item.input_line for item in choices if item.input_line])
     for item in parsed:
-        if item.key_or_group not in groups() and not item.is_add():
+        if item.key_or_group not in groups():
             _check_name(verb, item.key_or_group, known)
     return checked(verb, _compose(verb, overrides))
 
@@ -92,6 +93,7 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
     for name in COMPONENTS:
         if name in typed:
             check_component(name, typed[name])
+    check_limits(typed)
     if "cancer" in typed and typed.task.name not in typed.cancer.tasks:
         msg = (
             f"task={typed.task.name} is not a task of cancer={typed.cancer.name}; "
@@ -118,10 +120,9 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
 def _check_choice(item: Override) -> None:
     """Check ``group=choice``."""
     group, allowed = item.key_or_group, groups()[item.key_or_group]
-    value = item.value()
-    for choice in value if isinstance(value, list) else [value]:
-        if choice not in allowed and choice is not None:
-            raise _unknown(group + "=" + str(choice), str(choice), allowed, group + "=")
+    choice = item.value()
+    if choice not in allowed and not (choice is None and group == "experiment"):
+        raise _unknown(group + "=" + str(choice), str(choice), allowed, prefix=group + "=")
 
 
 def _check_name(verb: str, name: str, known: DictConfig) -> None:
@@ -136,12 +137,12 @@ def _check_name(verb: str, name: str, known: DictConfig) -> None:
             if depth == 0:
                 allowed = sorted({*allowed, *(group for group in groups() if group in node)})
             parent = "".join(f"{above}." for above in parts[:depth])
-            raise _unknown(verb + ": " + name, part, allowed, parent)
+            raise _unknown(verb + ": " + name, part, allowed, prefix=parent)
         node = node._get_node(part)
         node = node if isinstance(node, DictConfig) else None
 
 
-def _unknown(what: str, word: str, allowed: list[str], prefix: str) -> ConfigError:
+def _unknown(what: str, word: str, allowed: list[str], *, prefix: str) -> ConfigError:
     near = difflib.get_close_matches(word, allowed, n=1)
     guess = f" Did you mean {prefix}{near[0]}?" if near else ""
     return ConfigError(f"{what} is not known. Allowed: {', '.join(allowed) or 'nothing'}.{guess}")

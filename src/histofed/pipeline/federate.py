@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 FEDERATED = "federated"
 LOCAL = "local-"
-COMPARISONS = ("local", "pooled", "baseline")
 
 
 def run(config: FederateConfig) -> int:
     """Train, compare and evaluate; return the exit code."""
-    check(config)
     study = open_study(config)
     check_sites(study)
+    study.start()
     work = {"federated": len(study.folds)} | {
         name: len(study.folds) * (len(study.cohort.sites) if name == "local" else 1)
         for name in config.compare
@@ -41,15 +40,8 @@ def run(config: FederateConfig) -> int:
         if "baseline" in config.compare:
             fit_baseline(study, step)
     summary = evaluate.evaluate(study.run)
-    evaluate.show(summary, study.run, following=f"histofed explain run={study.run.path}")
+    evaluate.show(summary, study.run, following=study.following)
     return 0
-
-
-def check(config: FederateConfig) -> None:
-    """Refuse an impossible comparison before any work."""
-    if unknown := [name for name in config.compare if name not in COMPARISONS]:
-        msg = f"compare: {', '.join(unknown)} is not one of {', '.join(COMPARISONS)}"
-        raise ConfigError(msg)
 
 
 def check_sites(study: Study) -> None:

@@ -49,6 +49,14 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
     if not scores.slide_ids():
         msg = f"{run.path} has no scores to show; make them with `histofed explain run={run.path}`"
         raise ReviewError(msg)
+    known = run.model_digests(arm)
+    for slide_id in scores.slide_ids():
+        if scores.read(slide_id).model_digest not in known:
+            msg = (
+                f"{run.path}: the scores of slide {slide_id} were not made by arm {arm}; make them "
+                f"with `histofed explain run={run.path} arm={arm}`"
+            )
+            raise ReviewError(msg)
     return ReviewData(
         title=config.cancer.title,
         task=task.name,

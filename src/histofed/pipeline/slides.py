@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from histofed.core.types import Slide
 from histofed.errors import ConfigError, SlideError, SlideUnreadable, StoreError
 from histofed.io.readers import find_slides
@@ -95,7 +97,9 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
     counts = Counter(outcome.status for outcome in outcomes)
     for outcome in outcomes:
         if outcome.status == "failed":
-            terminal.console.print(f"[red]failed[/] {outcome.slide_id}: {outcome.reason}")
+            terminal.console.print(
+                f"[red]failed[/] {escape(outcome.slide_id)}: {escape(outcome.reason)}"
+            )
     said = {
         "done": f"{counts['done']} slides",
         "kept": f"{counts['kept']} slides were done before, with the same options",

@@ -51,6 +51,20 @@ class Study:
         """Features per tile."""
         return int(next(iter(self.bags.values())).features_ND.shape[1])
 
+    @property
+    def following(self) -> str:
+        """What to do after training: bags without positions have nothing to draw scores on."""
+        if any(bag.coords_N2 is None for bag in self.bags.values()):
+            return f"open {self.run.report}"
+        return f"histofed explain run={self.run.path}"
+
+    def start(self) -> None:
+        """Remove the results of an earlier run, and write how this one is made."""
+        _clear(self.run)
+        options = _absolute(asdict(self.config))
+        self.run.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)))
+        write_splits(self.run.splits, {p: fold.number for fold in self.folds for p in fold.test})
+
     def write_arm(self, arm: str, probabilities: Mapping[str, tuple[int, float]]) -> None:
         """Write an arm's predictions: patient -> (fold in which it was held out, probability)."""
         predictions = [
@@ -67,7 +81,7 @@ class Study:
 
 
 def open_study(config: TrainConfig) -> Study:
-    """Read everything a run needs, refuse what cannot work, and start the run folder.
+    """Read everything a run needs and refuse what cannot work; nothing is written yet.
 
     Raises
     ------
@@ -91,10 +105,6 @@ def open_study(config: TrainConfig) -> Study:
     for fold in folds:
         check_no_leakage(fold)
     bags = load_bags(cohort, FeatureStore(Path(config.features)))
-    _clear(run)
-    options = _absolute(asdict(config))
-    run.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)))
-    write_splits(run.splits, fold_of)
     return Study(
         config=config,
         task=task,

@@ -28,11 +28,12 @@ HeldOut = dict[str, tuple[int, float]]
 def run(config: TrainConfig) -> int:
     """Train and evaluate; return the exit code."""
     study = open_study(config)
+    study.start()
     with terminal.stage("Training", 2 * len(study.folds), unit="models") as step:
         fit_pooled(study, step)
         fit_baseline(study, step)
     summary = evaluate.evaluate(study.run)
-    evaluate.show(summary, study.run, following=f"histofed explain run={study.run.path}")
+    evaluate.show(summary, study.run, following=study.following)
     return 0
 
 

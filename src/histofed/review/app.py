@@ -195,7 +195,7 @@ def _readable(slide_id: str) -> Iterator[None]:
         _log.warning("slide %s: %s", slide_id, error)
         words = (
             f"Slide {slide_id} cannot be shown: its file is missing or damaged. "
-            "The server's log says more."
+            "Whoever runs this page finds the reason in its log."
         )
         raise HTTPException(503, words) from error
 

@@ -18,7 +18,7 @@ QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 _EVIDENCE = (
     "Evidence",
-    "Bright = speaks for “{positive}”, dark = speaks against it; the model's view, not proof.",
+    "Bright = speaks for “{positive}”, dark = against; not proof.",
 )
 _WORDS = {
     "attention": ("Attention", "Bright = the model looked here; not proof of tumour."),

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 GENERATOR_VERSION = 1
 """Raise it with every change that alters a pixel: cohorts of another version are not reused."""
 
-NEST_SHARES = (0.06, 0.18)
-"""Fraction of the tissue that a patient's nests cover, drawn alike for both classes."""
+LESION_SHARES = (0.06, 0.16)
+"""Fraction of the tissue that nests of the lesion cover in a mutated patient."""
+
+BLAND_SHARES = (0.04, 0.18)
+"""The same of bland nests, in everybody: they mean nothing, and vary so much that the amount of
+nests hardly tells."""
+
+DISPLACED = 0.5
+"""How much of its area a lesion takes from the bland nests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +145,8 @@ def _patient(
     site = SITES[key[0]]
     rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=key))
     patient_id = f"{site.name[0].upper()}-{key[1] + 1:03d}"
-    share = float(rng.uniform(*NEST_SHARES))
+    lesion = float(rng.uniform(*LESION_SHARES)) * mutated
+    bland = max(float(rng.uniform(*BLAND_SHARES)) - DISPLACED * lesion, 0.02)
     age, sex = int(np.clip(rng.normal(64, 9), 30, 90)), str(rng.choice(["F", "M"]))
     plans = tuple(
         SlidePlan(
@@ -149,8 +157,8 @@ def _patient(
             width_um=spec.width_um,
             height_um=spec.height_um,
             tissue_mm2=spec.tissue_mm2,
-            mutated=mutated,
-            nest_share=share,
+            lesion_share=lesion,
+            bland_share=bland,
             pen=str(rng.choice(sorted(PEN_COLOURS))) if marked and number == 0 else None,
             blurred=bool(rng.random() < 0.25),
         )

@@ -30,7 +30,6 @@ LESION_MPP = UM_PER_CELL
 
 GLANDS_PER_MM2 = 6.0
 AGGREGATES_PER_MM2 = 4.0
-BLAND_NESTS_PER_MM2 = 3.0
 FAT_PER_MM2 = 1.6
 NEST_RADII_UM = (40.0, 85.0)
 SMALLEST_NEST_UM = 26.0
@@ -46,10 +45,9 @@ class SlidePlan:
         Entropy and spawn key: a slide depends on nothing made before it.
     width_um, height_um
         Field of the scanner, whole multiples of `LESION_MPP`.
-    mutated
-        Whether the nests are the lesion's or bland.
-    nest_share
-        Fraction of the tissue that these nests cover, alike in both classes.
+    lesion_share, bland_share
+        Fractions of the tissue that nests of the lesion and bland nests cover; there is a lesion
+        only in mutated patients.
     pen
         Colour of a marker stroke, or None.
     """
@@ -61,8 +59,8 @@ class SlidePlan:
     width_um: float
     height_um: float
     tissue_mm2: float
-    mutated: bool
-    nest_share: float
+    lesion_share: float
+    bland_share: float
     pen: str | None
     blurred: bool
 
@@ -74,7 +72,7 @@ def render(plan: SlidePlan) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     shape = round(plan.height_um / UM_PER_PX), round(plan.width_um / UM_PER_PX)
     pieces = 2 if rng.random() < 0.2 else 1
     tissue = outline(rng, shape, area_mm2=plan.tissue_mm2, pieces=pieces)
-    canvas, nests = _lay_out(rng, tissue, mutated=plan.mutated, nest_share=plan.nest_share)
+    canvas, lesion = _lay_out(rng, tissue, plan)
     rgb = plan.site.stain.vary(rng).through(canvas.haematoxylin_HW, canvas.eosin_HW)
     if plan.blurred:
         artefacts.out_of_focus(rng, rgb, tissue)
@@ -82,13 +80,13 @@ def render(plan: SlidePlan) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         artefacts.pen_stroke(rng, rgb, tissue, colour=plan.pen)
     scanned = _scan(rgb, plan)
     artefacts.sensor_noise(rng, scanned, deviation=plan.site.noise)
-    return scanned, (on_cells(nests) >= 0.5) & plan.mutated
+    return scanned, on_cells(lesion) >= 0.5
 
 
 def _lay_out(
-    rng: np.random.Generator, tissue: NDArray[np.bool_], *, mutated: bool, nest_share: float
+    rng: np.random.Generator, tissue: NDArray[np.bool_], plan: SlidePlan
 ) -> tuple[Canvas, NDArray[np.bool_]]:
-    """Return the dyes of a slide and where its nests are, both on the canvas."""
+    """Return the dyes of a slide and where its lesion is, both on the canvas."""
     canvas, fibres = lay_stroma(rng, tissue)
     stock = CellStock.random(rng)
     density = 0.5 + 0.22 * noise(rng, tissue.shape, 160.0)
@@ -96,14 +94,15 @@ def _lay_out(
     room = Room(tissue)
     tissue_um2 = float(tissue.sum()) * UM_PER_PX**2
     _benign(rng, canvas, room=room, stock=stock, tissue_mm2=tissue_um2 / 1e6)
-    paint = lesion_nest if mutated else bland_nest
-    nests = np.zeros_like(tissue)
-    for shape in _nest_shapes(rng, room, wanted_um2=nest_share * tissue_um2):
-        paint(rng, canvas, shape, stock)
+    lesion = np.zeros_like(tissue)
+    for shape in _nest_shapes(rng, room, wanted_um2=plan.lesion_share * tissue_um2):
+        lesion_nest(rng, canvas, shape, stock)
         window = canvas.window(shape.x_um, shape.y_um, shape.radius_um * 1.5)
-        nests[window.where] |= shape.inside_um(window.dx, window.dy) > 0
+        lesion[window.where] |= shape.inside_um(window.dx, window.dy) > 0
+    for shape in _nest_shapes(rng, room, wanted_um2=plan.bland_share * tissue_um2):
+        bland_nest(rng, canvas, shape, stock)
     canvas.trim()
-    return canvas, nests & tissue
+    return canvas, lesion & tissue
 
 
 def _nest_shapes(rng: np.random.Generator, room: Room, *, wanted_um2: float) -> Iterator[Blob]:
@@ -127,13 +126,12 @@ def _nest_shapes(rng: np.random.Generator, room: Room, *, wanted_um2: float) -> 
 def _benign(
     rng: np.random.Generator, canvas: Canvas, *, room: Room, stock: CellStock, tissue_mm2: float
 ) -> None:
-    """Paint what both classes have: fat, bland nests, glands, lymphoid aggregates."""
+    """Paint what both classes have alike: fat, glands, lymphoid aggregates."""
     for _ in range(rng.poisson(FAT_PER_MM2 * tissue_mm2)):
         radius_um = rng.uniform(60, 95)
         if at_um := room.claim(rng, radius_um):
             fat(rng, canvas, at_um, radius_um)
     for paint, rate, sizes_um in (
-        (bland_nest, BLAND_NESTS_PER_MM2, NEST_RADII_UM),
         (gland, GLANDS_PER_MM2, (34, 58)),
         (aggregate, AGGREGATES_PER_MM2, (34, 70)),
     ):

@@ -63,6 +63,8 @@ class Aggregator(nn.Module):
     def forward(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
         """Standardise and aggregate; every bag has at least one valid instance."""
         standard_BND = (features_BND - self.feature_mean_D) / self.feature_std_D
+        # Whatever padding holds, it must not reach a product with zero: that may be NaN.
+        standard_BND = standard_BND.masked_fill(~valid_BN.unsqueeze(-1), 0.0)
         return self.aggregate(standard_BND, valid_BN)
 
     def standardise_with(self, mean_D: Tensor, std_D: Tensor) -> None:

@@ -45,7 +45,7 @@ function showPatient(item, slideId = item.slide_ids[0]) {
   if (slideId !== undefined) return showSlide(slideId);
   turn += 1;
   view.close();
-  byId("scale").hidden = true;
+  byId("view").classList.add("empty");
   controls.offer([], "");
   return say("This patient has no slide to show.");
 }
@@ -67,20 +67,20 @@ function showTabs(item, slideId) {
 async function showSlide(slideId) {
   const mine = ++turn;
   say("Opening the slide …");
-  byId("scale").hidden = true;
   history.replaceState(null, "", `#slide=${encodeURIComponent(slideId)}`);
   try {
     const slide = await api.slide(slideId);
     if (mine !== turn) return;
     await view.open(slide);
     if (mine !== turn) return;
-    byId("scale").hidden = false;
+    byId("view").classList.remove("empty");
     controls.offer(slide.heads, slide.heads_problem ?? "This slide has no scores.");
     say("");
     await showHead(mine);
   } catch (error) {
     if (mine !== turn) return;
     view.close();
+    byId("view").classList.add("empty");
     controls.offer([], "");
     say(error.message, { problem: true });
   }

@@ -7,6 +7,16 @@ const { OpenSeadragon } = globalThis;
 const ZOOM_STEP = 1.5;
 const PAN_PX = 120;
 
+/**
+ * OpenSeadragon puts a <style> of its own into the page unless it finds one of that name. The page
+ * allows no inline style, so it finds this: an element of that name and of no kind, without effect.
+ */
+function preventInlineStyle() {
+  const marker = document.createElementNS(null, "style");
+  marker.setAttribute("data-openseadragon-mobile-css", "");
+  document.head.append(marker);
+}
+
 function tileSource(slide) {
   return {
     width: slide.width_px0,
@@ -23,11 +33,13 @@ export class SlideView {
   /** `onView(micronsPerScreenPixel)` follows the zoom; `onProblem(words)` a part that fails. */
   constructor({ element, onView, onProblem }) {
     this.slide = null;
+    preventInlineStyle();
     this.viewer = OpenSeadragon({
       element,
       showNavigationControl: false, // its buttons are pictures; ours are text
       showNavigator: true,
       navigatorPosition: "TOP_RIGHT",
+      navigatorAutoFade: false,
       navigatorSizeRatio: 0.16,
       navigatorDisplayRegionColor: "#6cc5b9",
       keyboardNavEnabled: false, // its letters would collide with ours

@@ -1,0 +1,105 @@
+"""What values an option may have, beyond its type: one table, checked before any work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from histofed.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Range(NamedTuple):
+    """Numbers from ``low`` to ``high``, both included unless ``above`` excludes ``low``."""
+
+    low: float
+    high: float = float("inf")
+    above: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value is in the range."""
+        return bool((self.low < value if self.above else self.low <= value) and value <= self.high)
+
+    def __str__(self) -> str:
+        if self.high == float("inf"):
+            return f"{'more than' if self.above else 'at least'} {self.low:g}"
+        return f"{'more than ' if self.above else ''}{self.low:g} to {self.high:g}"
+
+
+class OneOf(NamedTuple):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def holds(self, value: Any) -> bool:
+        """Whether every word is among them."""
+        return all(word in self.words for word in (value if isinstance(value, list) else [value]))
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.words)}"
+
+
+COUNT = Range(1)
+ABOVE_0 = Range(0, above=True)
+SEED = Range(0, 2**32 - 1)
+
+LIMITS: Mapping[str, Range | OneOf] = {
+    "seed": SEED,
+    "batch_size": COUNT,
+    "n_resamples": Range(100),
+    "pictures": Range(0),
+    "head": OneOf(("attention", "tile_logit")),
+    "masks_mpp": ABOVE_0,
+    "mpp": ABOVE_0,
+    "port": Range(0, 65535),
+    "sites": COUNT,
+    "compare": OneOf(("local", "pooled", "baseline")),
+    "tiling.size_px": COUNT,
+    "tiling.mpp": ABOVE_0,
+    "tiling.overlap_px": Range(0),
+    "tiling.min_tissue": Range(0, 1),
+    "tissue.mpp": ABOVE_0,
+    "tissue.min_saturation": Range(0, 1),
+    "tissue.min_brightness": Range(0, 1),
+    "tissue.min_area_um2": Range(0),
+    "tissue.max_hole_um2": Range(0),
+    "splits.n_folds": Range(3),
+    "splits.seed": SEED,
+    "trainer.max_epochs": COUNT,
+    "trainer.patience": COUNT,
+    "trainer.learning_rate": ABOVE_0,
+    "trainer.weight_decay": Range(0),
+    "trainer.batch_size": COUNT,
+    "trainer.tiles_per_bag": COUNT,
+    "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "mps")),
+    # Weights stay in 32 bits: hospitals average them.
+    "trainer.precision": OneOf(("32-true", "16-mixed", "bf16-mixed")),
+    "federation.rounds": COUNT,
+    "federation.epochs_per_round": COUNT,
+    "federation.min_sites": COUNT,
+    "aggregator.hidden_dim": COUNT,
+    "aggregator.attention_dim": COUNT,
+    "aggregator.dropout": Range(0, 0.99),
+}
+"""Full name of an option -> its limits. An option without limits is free within its type."""
+
+
+def check_limits(config: DictConfig) -> None:
+    """Check every option that has limits; None is left to the types.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its limits; both are named.
+    """
+    for name, limits in LIMITS.items():
+        value = OmegaConf.select(config, name)
+        if value is None:
+            continue
+        plain = list(value) if OmegaConf.is_list(value) else value
+        if not limits.holds(plain):
+            msg = f"{name} is {plain}; it must be {limits}"
+            raise ConfigError(msg)
