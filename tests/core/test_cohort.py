@@ -167,7 +167,6 @@ def test_views_of_a_cohort() -> None:
     assert cohort.patients == ("P2", "P1", "P3")
     assert cohort.sites == ("A", "B")
     assert cohort.slides_of("P2") == (slides[0], slides[2])
-    assert cohort.at_site("B").labels == {"P2": 1, "P3": 0}
     assert cohort.subset(["P1"]).slides == (slides[1],)
     shuffled = random.Random(0).sample(cohort.patients, 3)
     assert cohort.subset(shuffled) == cohort

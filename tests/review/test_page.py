@@ -113,7 +113,10 @@ def canvas_colours(tab: Page, points: list[list[float]]) -> np.ndarray:
                 const { canvas } = histofed.view.heatmap;
                 const { width, height } = canvas;
                 const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-                return points.map(([x, y]) => [...data.subarray(4 * (y * width + x), 4 * (y * width + x) + 4)]);
+                return points.map(([x, y]) => {
+                    const at = 4 * (y * width + x);
+                    return [...data.subarray(at, at + 4)];
+                });
             }""",
             points,
         )

@@ -92,10 +92,6 @@ class Cohort:
             labels={patient: label for patient, label in self.labels.items() if patient in keep},
         )
 
-    def at_site(self, site: str) -> Cohort:
-        """Return the cohort of one hospital."""
-        return self.subset(slide.patient_id for slide in self.slides if slide.site == site)
-
 
 @dataclass(frozen=True)
 class Fold:

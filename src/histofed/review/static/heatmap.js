@@ -64,7 +64,7 @@ export class Heatmap {
     const alongY = this.imageToScreen(0, span);
     return new DOMMatrix([
       (ratio * (alongX.x - origin.x)) / span,
-      -(ratio * (alongX.y - origin.y)) / span,
+      (ratio * (alongX.y - origin.y)) / span,
       (ratio * (alongY.x - origin.x)) / span,
       (ratio * (alongY.y - origin.y)) / span,
       ratio * origin.x,
