@@ -1,7 +1,8 @@
 """The command line: ``histofed VERB [option=value ...]``.
 
 Options are Hydra overrides; Hydra's own flags (``--multirun``, ``--cfg job``, ``--config-dir``)
-work as everywhere. Exit codes: 0 done, 1 crash, 2 refused (the message says why), 3 work left.
+work as everywhere. Exit codes: 0 done, 1 crash, 2 refused (the message says why), 3 work left,
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ VERBS = {
 }
 
 REFUSED = 2
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,11 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from histofed.pipeline.config import compose
 
         return _run(verb, compose(verb, overrides))
-    except HistofedError as error:
+    except (HistofedError, OSError) as error:
         return _refuse(verb, error)
+    except KeyboardInterrupt:
+        errors.print(f"histofed {verb}: stopped; what was finished is kept")
+        return INTERRUPTED
 
 
-def _refuse(verb: str, error: HistofedError) -> int:
+def _refuse(verb: str, error: Exception) -> int:
     """Say why on standard error, without a traceback."""
     message = f"[red bold]histofed {verb}:[/] {escape(str(error))}"
     Console(stderr=True, soft_wrap=True).print(message, highlight=False)
@@ -86,7 +91,7 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     def job(config: DictConfig) -> None:
         try:
             codes.append(_run(verb, checked(verb, config)))
-        except HistofedError as error:  # the other jobs of a sweep go on
+        except (HistofedError, OSError) as error:  # the other jobs of a sweep go on
             codes.append(_refuse(verb, error))
 
     # Runs have their own folders; Hydra needs none.

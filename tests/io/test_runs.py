@@ -16,7 +16,7 @@ from histofed.io.runs import RunFolder, read_json, write_json
 def test_a_run_says_how_it_was_made(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("sys.argv", ["/usr/bin/histofed", "train", "task=egfr", "seed=7"])
     run = RunFolder(tmp_path / "demo")
-    run.start({"seed": 7, "task": {"name": "egfr"}}, config_yaml="seed: 7\n")
+    run.start({"seed": 7, "task": {"name": "egfr"}}, config_yaml="seed: 7\n", inputs={})
     record = run.read()
     assert (record["format"], record["format_version"]) == ("histofed/run", 1)
     assert record["software"] == f"histofed {histofed.__version__}"
@@ -30,7 +30,7 @@ def test_a_run_says_how_it_was_made(tmp_path, monkeypatch) -> None:
 def test_the_commit_is_recorded_where_there_is_a_checkout(tmp_path) -> None:
     root = Path(histofed.__file__).resolve().parents[2]
     run = RunFolder(tmp_path)
-    run.start({}, config_yaml="")
+    run.start({}, config_yaml="", inputs={})
     if not (root / ".git").exists():
         assert run.read()["commit"] is None
         return

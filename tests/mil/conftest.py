@@ -43,7 +43,7 @@ def write_features(
     record = Record(
         recipe=Recipe(spec=spec, encoder=encoder),
         slide_id=slide_id,
-        slide_digest="toy",
+        slide_digest=f"image of {slide_id}",
         mpp=0.25 if placed else None,
         width_px0=4000 if placed else None,
         height_px0=4000 if placed else None,

@@ -47,12 +47,31 @@ def test_bags_become_a_cohort_and_features(bags, tmp_path, table):
 
 def test_it_repeats_and_the_seed_deals(bags, tmp_path):
     def cohort(name: str, *more: str) -> bytes:
-        command = [f"source='{bags}'", f"out={tmp_path / name}", "sites=4", *more]
+        out = f"out={tmp_path / name}"
+        command = [f"source='{bags}'", out, "sites=4", "overwrite=true", *more]
         assert main(["convert", *command]) == 0
         return (tmp_path / name / "cohort.csv").read_bytes()
 
     assert cohort("a") == cohort("b")
     assert cohort("a") != cohort("c", "seed=1")
+
+
+def test_a_table_that_is_there_is_not_replaced_unasked(bags, tmp_path, capsys):
+    (tmp_path / "cohort.csv").write_text("made by hand")
+    command = ["convert", f"source='{bags}'", f"out={tmp_path}"]
+    assert main(command) == 2
+    assert "overwrite=true" in capsys.readouterr().err
+    assert (tmp_path / "cohort.csv").read_text() == "made by hand"
+    assert not (tmp_path / "features").exists()
+    assert main([*command, "overwrite=true"]) == 0
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", ".hidden", "x" * 200])
+def test_a_bag_cannot_leave_its_folder(tmp_path, capsys, name):
+    (tmp_path / "bags.csv").write_text(f"1,{name},0.5\n")
+    assert main(["convert", f"source={tmp_path / 'bags.csv'}", f"out={tmp_path / 'out'}"]) == 2
+    assert "line 1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_name_of_the_column(bags, tmp_path, table):

@@ -64,6 +64,8 @@ class Task:
             The value means neither class.
         """
         text = value.strip().lower()
+        if text in ("0.0", "1.0"):  # what spreadsheets make of 0 and 1
+            text = text[0]
         if text in {word.lower() for word in self.positive}:
             return 1
         if text in {word.lower() for word in self.negative}:

@@ -144,7 +144,7 @@ class Server:
             msg = (
                 f"round {current.number} of {current.total}: {len(accepted)} update(s) accepted of "
                 f"{len(self.sites)} sites, the quorum is {self.quorum}; mend the sites named here "
-                f"or lower the quorum{reasons}"
+                f"or lower the quorum (federation.min_sites){reasons}"
             )
             raise FederationError(msg)
         record = RoundRecord(

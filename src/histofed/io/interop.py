@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.errors import CohortError
+from histofed.io.tables import check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,7 @@ def read_bag_csv(path: Path) -> dict[str, tuple[int, NDArray[np.float16]]]:
             where = f"{path}, line {line}"
             width = width or len(row)
             label, bag, features = _instance(row, width, where)
+            check_name("bag", bag, where)
             if labels.setdefault(bag, label) != label:
                 msg = f"{where}: bag {bag} has label {label} here and {labels[bag]} before; "
                 msg += "a bag has one label"

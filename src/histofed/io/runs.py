@@ -38,6 +38,11 @@ RECORDED_PACKAGES = (
 )  # fmt: skip
 
 
+ARMS = ("federated", "pooled", "baseline")
+LOCAL = "local-"
+"""Names of arms: ways of training that are compared; one ``local-<site>`` per hospital."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The paths of one run; making one touches no disk."""
@@ -93,16 +98,38 @@ class RunFolder:
 
     def arms(self) -> list[str]:
         """Return the arms that have predictions, sorted."""
-        return sorted(file.parent.name for file in self.path.glob("*/predictions.csv"))
+        names = sorted(file.parent.name for file in self.path.glob("*/predictions.csv"))
+        return [name for name in names if name in ARMS or name.startswith(LOCAL)]
 
-    def start(self, config: dict[str, Any], *, config_yaml: str) -> None:
+    def results(self) -> list[Path]:
+        """Return every result of a run that is there: what a new run would replace."""
+        files = (self.metrics, self.summary, self.report, self.splits, self.path / "run.json")
+        folders = (self.figures, self.heatmaps, self.scores)
+        arms = [self.path / name for name in ARMS] + sorted(self.path.glob(f"{LOCAL}*"))
+        return [path for path in (*arms, *folders, *files) if path.exists()]
+
+    def start(self, config: dict[str, Any], *, config_yaml: str, inputs: dict[str, Any]) -> None:
         """Write ``run.json`` and ``config.yaml``.
 
         Parameters
         ----------
         config
             The resolved options; kept in ``run.json`` so that later verbs need nothing else.
+        inputs
+            What the run was made from, to notice later that it has changed.
+
+        Raises
+        ------
+        StoreError
+            Another process has started a run here.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            # Of two processes that start at once, one wins.
+            (self.path / "run.json").touch(exist_ok=False)
+        except FileExistsError:
+            msg = f"{self.path}: another process has just started a run here; name another run=..."
+            raise StoreError(msg) from None
         write_json(
             self.path / "run.json",
             {
@@ -116,6 +143,7 @@ class RunFolder:
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "packages": {name: _version(name) for name in RECORDED_PACKAGES},
                 "config": config,
+                "inputs": inputs,
             },
         )
         with atomic_text(self.path / "config.yaml") as file:
@@ -133,7 +161,12 @@ class RunFolder:
         if not file.is_file():
             msg = f"{self.path} is not a run folder (no run.json); name one with run=PATH"
             raise StoreError(msg)
-        return read_json(file)
+        content = read_json(file)
+        known = content.get("format") == "histofed/run" and content.get("format_version") == 1
+        if not known or not {"config", "inputs", "command", "packages"} <= content.keys():
+            msg = f"{file}: not the record of a run of this histofed; train again"
+            raise StoreError(msg)
+        return content
 
 
 def write_json(path: Path, content: object) -> None:

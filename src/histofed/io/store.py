@@ -139,7 +139,7 @@ class FeatureStore:
         with open_h5(self.path(slide_id), "features") as file:
             features = np.asarray(file["features"], dtype=np.float16)
             coords = np.asarray(file["coords"], dtype=np.int64) if "coords" in file else None
-            record = _read_record(file)
+            record = _read_record(file, slide_id)
         _check_features(slide_id, features, coords)
         return SlideFeatures(record=record, features_ND=features, coords_N2=coords)
 
@@ -177,7 +177,7 @@ class TileStore:
         """Read the tiles of one slide."""
         with open_h5(self.path(slide_id), "tiles") as file:
             return SlideTiles(
-                record=_read_record(file),
+                record=_read_record(file, slide_id),
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
                 tissue_N=np.asarray(file["tissue_fraction"], dtype=np.float32),
             )
@@ -305,13 +305,16 @@ def _write_record(file: h5py.File, record: Record, kind: str) -> None:
     write_text(file, "encoder", record.recipe.encoder)
 
 
-def _read_record(file: h5py.File) -> Record:
+def _read_record(file: h5py.File, slide_id: str) -> Record:
     stored = json.loads(read_text(file, "record"))
     recipe = stored.pop("recipe")
     spec = recipe.pop("spec")
     record = Record(
         recipe=Recipe(spec=None if spec is None else TileSpec(**spec), **recipe), **stored
     )
+    if record.slide_id != slide_id:
+        msg = f"{file.filename}: holds slide {record.slide_id} under another name; restore the name"
+        raise StoreError(msg)
     if record.digest != read_text(file, "digest"):
         msg = f"{file.filename}: the record is not the one that the digest was made of; the file "
         msg += "is damaged or was edited: make it again"
@@ -327,4 +330,4 @@ def _file_digest(path: Path, kind: str) -> str | None:
     if not path.exists():
         return None
     with open_h5(path, kind) as file:
-        return _read_record(file).digest
+        return _read_record(file, path.stem).digest

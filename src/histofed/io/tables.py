@@ -8,6 +8,7 @@ table; it may be empty for bags that came as features.
 from __future__ import annotations
 
 import csv
+import unicodedata
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 
+MAX_NAME_BYTES = 120
+
 
 def read_cohort(path: Path, task: Task) -> Cohort:
     """Read a cohort table for one task; patients whose label is not known are left out.
@@ -38,7 +41,18 @@ def read_cohort(path: Path, task: Task) -> Cohort:
     labels: dict[str, int] = {}
     left_out: set[str] = set()
     slides = []
+    spelled: dict[str, str] = {}
+    owner: dict[Path, str] = {}
     for slide, value, where in _cohort_rows(path, task):
+        plain = unicodedata.normalize("NFC", slide.patient_id).casefold()
+        if spelled.setdefault(plain, slide.patient_id) != slide.patient_id:
+            msg = f"{where}: also written {spelled[plain]!r}; two spellings of one patient could "
+            msg += "be in training and in test: write the name in one way"
+            raise CohortError(msg)
+        if slide.path and owner.setdefault(slide.path, slide.patient_id) != slide.patient_id:
+            msg = f"{where}: {slide.path.name} is also the slide of {owner[slide.path]}; an image "
+            msg += "belongs to one patient"
+            raise CohortError(msg)
         label = task.label(value, where)
         if label is None:
             left_out.add(slide.patient_id)
@@ -66,6 +80,9 @@ def read_slides(path: Path) -> list[Slide]:
 def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, str]]:
     """Yield each row as (slide, label cell, where it stands)."""
     columns = (*COHORT_COLUMNS, *([task.column] if task else []))
+    if path.is_dir():
+        msg = f"cohort={path} is a folder; name the table in it"
+        raise CohortError(msg)
     if not path.is_file():
         msg = (
             f"cohort table {path} is not there. It has one row per slide with the columns "
@@ -76,12 +93,7 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
     with _text(path) as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        if missing := [name for name in columns if name not in found]:
-            msg = (
-                f"{path}: column(s) {', '.join(missing)} missing; the table has "
-                f"{', '.join(found) or 'no header'}"
-            )
-            raise CohortError(msg)
+        _check_header(path, list(found), columns)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
             if None in row or None in row.values():
@@ -97,17 +109,45 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             )
 
 
+def _check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
+    if missing := [name for name in columns if name not in found]:
+        msg = (
+            f"{path}: column(s) {', '.join(missing)} missing; the table has "
+            f"{', '.join(found) or 'no header'}"
+        )
+        if len(found) == 1:
+            msg += "; cells are separated by commas"
+        raise CohortError(msg)
+    if twice := sorted({name for name in found if found.count(name) > 1}):
+        msg = f"{path}: column(s) {', '.join(twice)} appear twice; which one counts is not said"
+        raise CohortError(msg)
+
+
+def check_name(name: str, value: str, where: str) -> None:
+    """Refuse an id that would not make a file name.
+
+    Raises
+    ------
+    CohortError
+        It holds a slash, starts with a dot, or is too long.
+    """
+    if "/" in value or "\\" in value or value.startswith("."):
+        msg = f"{where}: {name} {value!r} names files, so it cannot hold a slash or start "
+        msg += "with a dot"
+        raise CohortError(msg)
+    if len(value.encode()) > MAX_NAME_BYTES:
+        msg = f"{where}: {name} {value[:30]!r}... is longer than {MAX_NAME_BYTES} bytes, and files "
+        msg += "are named by it"
+        raise CohortError(msg)
+
+
 def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
     for name in ("patient_id", "slide_id", "site"):
         if not (row[name] or "").strip():
             msg = f"{where}: {name} is empty; every slide needs one"
             raise CohortError(msg)
     for name in ("slide_id", "site"):
-        value = str(row[name]).strip()
-        if "/" in value or "\\" in value or value.startswith("."):
-            msg = f"{where}: {name} {value!r} names files, so it cannot hold a slash or start "
-            msg += "with a dot"
-            raise CohortError(msg)
+        check_name(name, str(row[name]).strip(), where)
     cell = (row.get("mpp") or "").strip()
     try:
         mpp = float(cell) if cell else None
@@ -130,6 +170,19 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
 def write_splits(path: Path, fold_of: Mapping[str, int]) -> None:
     """Write ``patient_id, fold``."""
     write_rows(path, ("patient_id", "fold"), sorted(fold_of.items()))
+
+
+def read_splits(path: Path) -> dict[str, int]:
+    """Read what `write_splits` wrote: patient -> fold."""
+    if not path.is_file():
+        msg = f"{path}: the folds of this run are missing; train again"
+        raise CohortError(msg)
+    with _text(path) as file:
+        try:
+            return {row["patient_id"]: int(row["fold"]) for row in csv.DictReader(file)}
+        except (KeyError, ValueError, TypeError) as error:
+            msg = f"{path}: not a table of folds ({error!r}); train again"
+            raise CohortError(msg) from error
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -169,6 +222,9 @@ def _text(path: Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         msg = f"{path}: not UTF-8 text ({error}); save it as CSV UTF-8"
+        raise CohortError(msg) from error
+    except csv.Error as error:
+        msg = f"{path}: cannot be read as CSV ({error}); look for a quote that is not closed"
         raise CohortError(msg) from error
 
 

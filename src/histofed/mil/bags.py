@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from histofed.core.cohort import Cohort
-    from histofed.io.store import FeatureStore
+    from histofed.io.store import FeatureStore, SlideFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,45 @@ class BagBatch:
         )
 
 
+class _Alike:
+    """Checks that hold between all the slides of a cohort."""
+
+    def __init__(self) -> None:
+        self._first: SlideFeatures | None = None
+        self._owner: dict[str, str] = {}
+
+    def check(self, patient: str, slide: SlideFeatures) -> None:
+        """Refuse a slide made otherwise than the first, or scanned from another patient's file."""
+        first = self._first = self._first or slide
+        mine, theirs = slide.record, first.record
+        same_dim = slide.features_ND.shape[1] == first.features_ND.shape[1]
+        if mine.recipe.digest != theirs.recipe.digest or not same_dim:
+            msg = (
+                f"slides {theirs.slide_id} and {mine.slide_id} were not made by one recipe "
+                f"(encoders {theirs.recipe.encoder} and {mine.recipe.encoder}, tiles "
+                f"{theirs.recipe.spec} and {mine.recipe.spec}, {first.features_ND.shape[1]} and "
+                f"{slide.features_ND.shape[1]} features); extract the cohort with the same options"
+            )
+            raise StoreError(msg)
+        if mine.recipe.spec is None:
+            return  # bags of one table share its digest
+        owner = self._owner.setdefault(mine.slide_digest, patient)
+        if owner != patient:
+            msg = (
+                f"patients {owner} and {patient} have the same image (slide {mine.slide_id}): one "
+                "of them would be tested by a model that trained on it; correct the cohort table"
+            )
+            raise StoreError(msg)
+
+
 def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
     """Read every patient's features into memory, once.
 
     Raises
     ------
     StoreError
-        Patients without features (all are named), or files of different recipes in one cohort.
+        Patients without features (all are named), files of different recipes in one cohort, or
+        two patients with one image.
     """
     missing = [slide for slide in cohort.slides if not store.path(slide.slide_id).exists()]
     if missing:
@@ -85,19 +117,11 @@ def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
         )
         raise StoreError(msg)
     bags = {}
-    recipe_digest, first = None, ""
+    alike = _Alike()
     for patient in cohort.patients:
         slides = [store.read(slide.slide_id) for slide in cohort.slides_of(patient)]
         for slide in slides:
-            recipe_digest = recipe_digest or slide.record.recipe.digest
-            first = first or slide.record.slide_id
-            if slide.record.recipe.digest != recipe_digest:
-                msg = (
-                    f"slides {first} and {slide.record.slide_id} were not made by one recipe "
-                    f"(encoder {slide.record.recipe.encoder}, tiles {slide.record.recipe.spec}); "
-                    "extract the whole cohort with the same options"
-                )
-                raise StoreError(msg)
+            alike.check(patient, slide)
         tiles_of, start = {}, 0
         for slide in slides:
             stop = start + len(slide.features_ND)

@@ -21,8 +21,12 @@ def save_weights(path: Path, aggregator: Aggregator, *, about: dict[str, str]) -
     """Write the weights; ``about`` (encoder, task, ...) goes into the file's header."""
     state = {name: tensor.contiguous() for name, tensor in aggregator.state_dict().items()}
     with atomic_path(path) as temporary:
-        # One entry: several would be written in random order, and the file's digest would change.
-        save_file(state, temporary, metadata={"about": json.dumps(about, sort_keys=True)})
+        try:
+            # One entry: several would be written in any order, and the file's digest would change.
+            save_file(state, temporary, metadata={"about": json.dumps(about, sort_keys=True)})
+        except SafetensorError as error:
+            msg = f"{path}: the model cannot be written ({error}); is the disk full?"
+            raise WeightsError(msg) from error
 
 
 def load_weights(path: Path, aggregator: Aggregator) -> str:

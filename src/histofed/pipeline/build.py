@@ -39,6 +39,9 @@ GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "strategy": set()
 
 def task(config: TaskConfig) -> Task:
     """Return the task that the options describe."""
+    if len(config.classes) != 2:
+        msg = f"task.classes names the negative and the positive class, got {config.classes}"
+        raise ConfigError(msg)
     return Task(
         name=config.name,
         kind=config.kind,

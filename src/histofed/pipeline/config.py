@@ -54,6 +54,7 @@ def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
     ConfigError
         A misspelt or impossible option; it is named with what is allowed.
     """
+    overrides = [quoted(each) for each in overrides]
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
@@ -108,11 +109,20 @@ def to_object(config: DictConfig) -> Any:
     return OmegaConf.to_object(config)
 
 
+def quoted(override: str) -> str:
+    """Quote a value that Hydra's grammar does not know: letters beyond ASCII (``run=köln``)."""
+    name, equals, value = override.partition("=")
+    if not equals or value.isascii() or value[0] in "'\"[{":
+        return override
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{name}='{escaped}'"
+
+
 def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
     try:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra.compose(verb, list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         msg = f"{verb}: {_first_line(error.__cause__ or error)}"
         raise ConfigError(msg) from error
 

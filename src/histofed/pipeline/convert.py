@@ -24,6 +24,10 @@ def run(config: ConvertConfig) -> int:
         msg = f"sites (simulated hospitals) must be at least 1, got {config.sites}"
         raise ConfigError(msg)
     source, out = Path(config.source), Path(config.out)
+    if (out / "cohort.csv").exists() and not config.overwrite:
+        msg = f"{out / 'cohort.csv'} is there already; name another folder (out=...) or replace it "
+        msg += "(overwrite=true)"
+        raise ConfigError(msg)
     bags = read_bag_csv(source)
     name = source.stem
     store = FeatureStore(out / "features")

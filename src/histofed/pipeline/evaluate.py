@@ -14,8 +14,8 @@ import numpy as np
 
 from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
 from histofed.errors import CohortError
-from histofed.io.runs import RunFolder, write_json
-from histofed.io.tables import read_predictions
+from histofed.io.runs import LOCAL, RunFolder, write_json
+from histofed.io.tables import read_predictions, read_splits
 from histofed.pipeline import terminal
 from histofed.pipeline.reporting import make_report
 from histofed.report.model import ArmSummary, SiteResult
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from histofed.core.types import Prediction
     from histofed.pipeline.schema import EvaluateConfig
 
-LOCAL = "local-"
-LOCAL_MEAN = "local-only, mean of hospitals"
+LOCAL_MEAN = "local-only, mean of"
 N_RESAMPLES = 2000
 
 
@@ -57,7 +56,10 @@ def evaluate(run: RunFolder, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -
     rows = [row for arm, row in summaries.items() if not arm.startswith(LOCAL)]
     if local := [arms[arm] for arm in arms if arm.startswith(LOCAL)]:
         place = sum(row.arm in ("federated", "pooled") for row in rows)
-        rows.insert(place, _local_mean(local, n_resamples=n_resamples, seed=seed))
+        n_sites = len({prediction.site for prediction in local[0]})
+        of_all = "" if len(local) == n_sites else f" of {n_sites}"
+        name = f"{LOCAL_MEAN} {len(local)}{of_all} hospitals"
+        rows.insert(place, _local_mean(name, local, n_resamples=n_resamples, seed=seed))
     write_json(run.metrics, _record(arms, summaries, rows, sites))
     make_report(run, arms=arms, summary=rows, sites=sites)
     return rows
@@ -77,7 +79,13 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
         raise CohortError(msg)
     arms = {arm: read_predictions(run.predictions(arm)) for arm in names}
     asked = [(p.patient_id, p.label) for p in arms[names[0]]]
+    fold_of = read_splits(run.splits)
     for arm, predictions in arms.items():
+        found = {p.patient_id: p.fold for p in predictions}
+        if found != fold_of or len(found) != len(predictions):
+            msg = f"{run.predictions(arm)}: not one prediction for every patient of "
+            msg += f"{run.splits.name}, from the fold that held the patient out; train again"
+            raise CohortError(msg)
         if [(p.patient_id, p.label) for p in predictions] != asked:
             msg = f"{run.path}: arms {names[0]} and {arm} are not of the same patients and labels; "
             msg += "train again"
@@ -122,7 +130,7 @@ def _summary(
 
 
 def _local_mean(
-    local: Sequence[Sequence[Prediction]], *, n_resamples: int, seed: int
+    name: str, local: Sequence[Sequence[Prediction]], *, n_resamples: int, seed: int
 ) -> ArmSummary:
     """Return the mean over hospitals of each one's own model, on the same patients."""
     labels = labels_of(local[0])
@@ -131,7 +139,7 @@ def _local_mean(
         metric.__name__: bootstrap_mean(metric, labels, values, n_resamples=n_resamples, seed=seed)
         for metric in (auroc, auprc, brier)
     }
-    return ArmSummary(arm=LOCAL_MEAN, n_patients=len(labels), n_positive=int(labels.sum()), **found)
+    return ArmSummary(arm=name, n_patients=len(labels), n_positive=int(labels.sum()), **found)
 
 
 def _site_results(
@@ -183,5 +191,5 @@ def _record(
         }
         for arm, summary in summaries.items()
     }
-    local_mean = [asdict(row) for row in rows if row.arm == LOCAL_MEAN]
+    local_mean = [asdict(row) for row in rows if row.arm.startswith(LOCAL_MEAN)]
     return {"arms": record, "local_mean": local_mean[0] if local_mean else None}

@@ -13,17 +13,17 @@ from PIL import Image
 
 from histofed.core.metrics import auroc
 from histofed.core.tiling import box_means
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, WeightsError
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import open_slide
-from histofed.io.runs import RunFolder
-from histofed.io.store import FeatureStore, ScoreStore
-from histofed.io.tables import read_cohort, read_predictions
+from histofed.io.runs import RunFolder, read_json
+from histofed.io.store import ScoreStore
+from histofed.io.tables import read_predictions
 from histofed.mil.attribution import tile_scores
 from histofed.mil.bags import load_bags
 from histofed.mil.weights import load_weights
 from histofed.pipeline import build, evaluate, terminal
-from histofed.pipeline.study import chosen_arm, stored_config
+from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
 
@@ -50,8 +50,8 @@ def run(config: ExplainConfig) -> int:
     folder = RunFolder(Path(config.run))
     arm = chosen_arm(folder, config.arm)
     stored = stored_config(folder)
-    cohort = read_cohort(Path(stored.cohort), build.task(stored.task))
-    features = FeatureStore(Path(stored.features))
+    models = trained_models(folder, arm)
+    cohort, features = stored_cohort(folder)
     bags = load_bags(cohort, features)
     held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm))}
     scores = ScoreStore(folder.scores)
@@ -61,6 +61,9 @@ def run(config: ExplainConfig) -> int:
             aggregator = build.aggregator(stored.aggregator, dim=dim)
             weights = folder.fold(arm, fold) / "model.safetensors"
             digest = load_weights(weights, aggregator)
+            if digest != models.get(weights.parent.name):
+                msg = f"{weights}: not the model that this fold was trained with; train again"
+                raise WeightsError(msg)
             for patient in (p for p, found in held_out.items() if found.fold == fold):
                 found = tile_scores(aggregator, bags[patient], store=features, model_digest=digest)
                 for slide in found:
@@ -76,6 +79,22 @@ def run(config: ExplainConfig) -> int:
     }
     terminal.closing("explain", facts, next_command=f"histofed review run={folder.path}")
     return 0
+
+
+def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
+    """Return fold folder -> digest of the model that was trained in it.
+
+    Raises
+    ------
+    ConfigError
+        The arm has no model to explain.
+    """
+    models = read_json(run.path / arm / "models.json")
+    if not models:
+        msg = f"arm {arm} of {run.path} is a regression without scores per tile; choose another "
+        msg += f"of {', '.join(run.arms())} (arm=...)"
+        raise ConfigError(msg)
+    return models
 
 
 def draw(

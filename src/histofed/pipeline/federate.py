@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from histofed.errors import ConfigError
+from histofed.io.runs import LOCAL
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.fit import fit_alone, fit_federated
 from histofed.pipeline.study import open_study
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from histofed.pipeline.study import Study
 
 FEDERATED = "federated"
-LOCAL = "local-"
 
 
 def run(config: FederateConfig) -> int:
@@ -45,12 +45,13 @@ def run(config: FederateConfig) -> int:
 
 
 def check_sites(study: Study) -> None:
-    """Refuse a federation of one.
+    """Refuse a federation that could not finish, before anything is written.
 
     Raises
     ------
     ConfigError
-        The cohort has a single site.
+        The cohort has a single site, or some fold has too few sites that train, or none that
+        picks the round.
     """
     if len(study.cohort.sites) < 2:
         msg = (
@@ -58,6 +59,23 @@ def check_sites(study: Study) -> None:
             "needs two or more in column site; for one hospital use `histofed train`"
         )
         raise ConfigError(msg)
+    config: FederateConfig = study.config  # type: ignore[assignment]
+    site_of = study.cohort.site_of
+    for fold in study.folds:
+        training = {site_of[patient] for patient in fold.train}
+        if len(training) < config.federation.min_sites:
+            msg = (
+                f"fold {fold.number + 1}: only {', '.join(sorted(training))} have training "
+                f"patients, federation.min_sites is {config.federation.min_sites}; lower it, or "
+                "use fewer folds (splits.n_folds)"
+            )
+            raise ConfigError(msg)
+        if not training & {site_of[patient] for patient in fold.select}:
+            msg = (
+                f"fold {fold.number + 1}: no hospital that trains has a patient to pick the round "
+                "on; use fewer folds (splits.n_folds) or more patients per hospital"
+            )
+            raise ConfigError(msg)
 
 
 def fit_over_sites(study: Study, step: Callable[..., None]) -> None:

@@ -137,7 +137,7 @@ def _fitting(study: Study) -> Fitting:
 def _save(study: Study, module: MILModule, folder: Path) -> None:
     about = {
         "task": study.task.name,
-        "encoder": str(study.config.encoder["name"]),
+        "encoder": study.recipe.encoder,
         "aggregator": str(study.config.aggregator["_target_"]),
     }
     save_weights(folder / "model.safetensors", module.aggregator, about=about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +22,8 @@ class Range(NamedTuple):
 
     def holds(self, value: Any) -> bool:
         """Whether the value is in the range."""
+        if not math.isfinite(value):
+            return False
         return bool((self.low < value if self.above else self.low <= value) and value <= self.high)
 
     def __str__(self) -> str:
@@ -42,11 +45,23 @@ class OneOf(NamedTuple):
         return f"one of {', '.join(self.words)}"
 
 
+class Named(NamedTuple):
+    """Any text but the empty one."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether there is any text."""
+        return bool(str(value).strip())
+
+    def __str__(self) -> str:
+        return "a name"
+
+
 COUNT = Range(1)
 ABOVE_0 = Range(0, above=True)
 SEED = Range(0, 2**32 - 1)
 
-LIMITS: Mapping[str, Range | OneOf] = {
+LIMITS: Mapping[str, Range | OneOf | Named] = {
+    **dict.fromkeys(("run", "work", "features", "out", "source", "cohort", "slides"), Named()),
     "seed": SEED,
     "batch_size": COUNT,
     "n_resamples": Range(100),
@@ -80,8 +95,8 @@ LIMITS: Mapping[str, Range | OneOf] = {
     "federation.rounds": COUNT,
     "federation.epochs_per_round": COUNT,
     "federation.min_sites": COUNT,
-    "aggregator.hidden_dim": COUNT,
-    "aggregator.attention_dim": COUNT,
+    "aggregator.hidden_dim": Range(1, 65536),
+    "aggregator.attention_dim": Range(1, 65536),
     "aggregator.dropout": Range(0, 0.99),
 }
 """Full name of an option -> its limits. An option without limits is free within its type."""

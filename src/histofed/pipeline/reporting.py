@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from histofed.core.metrics import auprc, auroc, bootstrap
 from histofed.io.atomic import atomic_path
+from histofed.io.runs import LOCAL
 from histofed.pipeline.study import stored_config
 from histofed.report.figures import (
     NamedPredictions,
@@ -46,7 +47,7 @@ def make_report(
     """Write every figure and the report."""
     config = stored_config(run)
     main = next(iter(arms))
-    shown = {arm: found for arm, found in arms.items() if not arm.startswith("local-")}
+    shown = {arm: found for arm, found in arms.items() if not arm.startswith(LOCAL)} or arms
     sections = [
         _discrimination(run, shown, main),
         _by_site(run, [row for row in sites if row.arm in shown]),
@@ -63,7 +64,7 @@ def make_report(
             sites=tuple(row for row in sites if row.arm in shown),
             sections=tuple(sections),
             provenance=_provenance(run, config),
-            caveats=_caveats(config),
+            caveats=_caveats(config, run),
         ),
     )
 
@@ -188,7 +189,7 @@ def _provenance(run: RunFolder, config: TrainConfig) -> dict[str, str]:
         "command": stored["command"],
         "started": stored["started"],
         "commit": stored["commit"] or "installed package",
-        "encoder": str(config.encoder["name"]),
+        "encoder": str(stored["inputs"]["encoder"]),
         "aggregator": str(config.aggregator["_target_"]).rpartition(".")[2],
         "folds": f"{config.splits.n_folds} (one tests, the next picks the checkpoint), "
         f"seed {config.splits.seed}",
@@ -197,14 +198,14 @@ def _provenance(run: RunFolder, config: TrainConfig) -> dict[str, str]:
     }
 
 
-def _caveats(config: TrainConfig) -> tuple[str, ...]:
+def _caveats(config: TrainConfig, run: RunFolder) -> tuple[str, ...]:
     caveats = ["For research only; not a medical device."]
     if config.cancer.name == "demo":
         caveats.append(
             "The cohort is synthetic: these numbers say that the software works, and "
             "nothing about any disease."
         )
-    if config.encoder["name"] == "efficientnet_lite0":
+    if run.read()["inputs"]["encoder"] == "efficientnet_lite0":
         caveats.append("The encoder knows everyday photographs, not pathology.")
     return tuple(caveats)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from histofed.errors import ReviewError
 from histofed.io.runs import RunFolder
 from histofed.io.store import ScoreStore
-from histofed.io.tables import read_cohort, read_predictions
+from histofed.io.tables import read_predictions
 from histofed.pipeline import build, terminal
-from histofed.pipeline.study import chosen_arm, stored_config
+from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.review.app import create_app
 from histofed.review.data import Case, ReviewData
 from histofed.review.serve import serve
@@ -44,7 +44,7 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
     arm = chosen_arm(run, arm)
     config = stored_config(run)
     task = build.task(config.task)
-    cohort = read_cohort(Path(config.cohort), task)
+    cohort, _ = stored_cohort(run)
     scores = ScoreStore(run.scores)
     if not scores.slide_ids():
         msg = f"{run.path} has no scores to show; make them with `histofed explain run={run.path}`"

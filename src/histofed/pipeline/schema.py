@@ -176,6 +176,7 @@ class ConvertConfig:
     out: str = MISSING
     column: str = MISSING
     sites: int = MISSING
+    overwrite: bool = MISSING
     seed: int = MISSING
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from histofed.core.cohort import Cohort, Fold, check_no_leakage, rotate, stratified_folds
 from histofed.core.types import Prediction
-from histofed.errors import ConfigError
-from histofed.io.runs import RunFolder
+from histofed.errors import ConfigError, StoreError
+from histofed.io.atomic import file_digest
+from histofed.io.runs import RunFolder, write_json
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort, write_predictions, write_splits
 from histofed.pipeline import build
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histofed.core.tasks import Task
+    from histofed.io.store import Recipe
     from histofed.mil.bags import Bag
     from histofed.mil.moments import Moments
 
@@ -34,6 +37,8 @@ class Study:
     ----------
     bags
         Patient -> all tiles of the patient, in memory.
+    recipe
+        How all the features were made.
     moments
         Patient -> sums of the patient's features, to standardise with.
     """
@@ -42,6 +47,7 @@ class Study:
     task: Task
     cohort: Cohort
     bags: Mapping[str, Bag]
+    recipe: Recipe
     moments: Mapping[str, Moments]
     folds: list[Fold]
     run: RunFolder
@@ -60,9 +66,19 @@ class Study:
 
     def start(self) -> None:
         """Remove the results of an earlier run, and write how this one is made."""
-        _clear(self.run)
+        for path in self.run.results():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         options = _absolute(asdict(self.config))
-        self.run.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)))
+        inputs = {
+            "cohort_sha256": file_digest(Path(self.config.cohort)),
+            "recipe_digest": self.recipe.digest,
+            "encoder": self.recipe.encoder,
+        }
+        yaml = OmegaConf.to_yaml(OmegaConf.create(options))
+        self.run.start(options, config_yaml=yaml, inputs=inputs)
         write_splits(self.run.splits, {p: fold.number for fold in self.folds for p in fold.test})
 
     def write_arm(self, arm: str, probabilities: Mapping[str, tuple[int, float]]) -> None:
@@ -77,6 +93,11 @@ class Study:
             )
             for patient in self.cohort.patients
         ]
+        models = {
+            file.parent.name: file_digest(file)
+            for file in sorted((self.run.path / arm).glob("fold-*/model.safetensors"))
+        }
+        write_json(self.run.path / arm / "models.json", models)
         write_predictions(self.run.predictions(arm), predictions)
 
 
@@ -94,22 +115,21 @@ def open_study(config: TrainConfig) -> Study:
     from histofed.mil.moments import Moments
 
     run = RunFolder(Path(config.run))
-    if (run.path / "run.json").exists() and not config.overwrite:
-        msg = f"{run.path} holds a run already; name another (run=...) or replace it "
-        msg += "(overwrite=true)"
-        raise ConfigError(msg)
+    _check_folder(run, overwrite=config.overwrite)
     task = build.task(config.task)
     cohort = read_cohort(Path(config.cohort), task)
     fold_of = stratified_folds(cohort, config.splits.n_folds, seed=config.splits.seed)
     folds = rotate(fold_of)
     for fold in folds:
         check_no_leakage(fold)
-    bags = load_bags(cohort, FeatureStore(Path(config.features)))
+    store = FeatureStore(Path(config.features))
+    bags = load_bags(cohort, store)
     return Study(
         config=config,
         task=task,
         cohort=cohort,
         bags=bags,
+        recipe=store.read(cohort.slides[0].slide_id).record.recipe,
         moments={patient: Moments.of(bag.features_ND) for patient, bag in bags.items()},
         folds=folds,
         run=run,
@@ -117,12 +137,48 @@ def open_study(config: TrainConfig) -> Study:
 
 
 def stored_config(run: RunFolder) -> TrainConfig:
-    """Return the options that a run was made with."""
+    """Return the options that a run was made with.
+
+    Raises
+    ------
+    StoreError
+        ``run.json`` was damaged or edited.
+    """
     stored = run.read()["config"]
     schema = FederateConfig if "strategy" in stored else TrainConfig
-    options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), stored))
+    try:
+        options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), stored))
+    except OmegaConfBaseException as error:
+        msg = f"{run.path / 'run.json'}: its options cannot be read ({error}); train again"
+        raise StoreError(msg) from error
     assert isinstance(options, TrainConfig)
     return options
+
+
+def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
+    """Return the cohort and features of a run, with every slide's resolution as it was tiled.
+
+    Raises
+    ------
+    StoreError
+        Table or features are not those that the run was made from.
+    """
+    config, inputs = stored_config(run), run.read()["inputs"]
+    table, store = Path(config.cohort), FeatureStore(Path(config.features))
+    if not table.is_file() or file_digest(table) != inputs["cohort_sha256"]:
+        msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
+        msg += "again"
+        raise StoreError(msg)
+    cohort = read_cohort(table, build.task(config.task))
+    slides = []
+    for slide in cohort.slides:
+        record = store.read(slide.slide_id).record
+        if record.recipe.digest != inputs["recipe_digest"]:
+            msg = f"{store.path(slide.slide_id)}: extracted with other options than the features "
+            msg += f"that {run.path} was made from; train again"
+            raise StoreError(msg)
+        slides.append(replace(slide, mpp=slide.mpp or record.mpp))
+    return replace(cohort, slides=tuple(slides)), store
 
 
 def chosen_arm(run: RunFolder, arm: str | None) -> str:
@@ -150,11 +206,23 @@ def _absolute(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clear(run: RunFolder) -> None:
-    """Remove the results of an earlier run, and nothing else that may be in the folder."""
-    for arm in run.arms():
-        shutil.rmtree(run.path / arm)
-    for folder in (run.figures, run.heatmaps, run.scores):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.metrics, run.summary, run.report, run.splits, run.path / "run.json"):
-        file.unlink(missing_ok=True)
+def _check_folder(run: RunFolder, *, overwrite: bool) -> None:
+    """Refuse to replace results without being asked to, and what is not ours in any case.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds a run, or files that a run would replace.
+    """
+    found = run.results()
+    if not found:
+        return
+    if not (run.path / "run.json").exists():
+        msg = f"{run.path} is not a run folder, yet holds {found[0].name}, which a run would "
+        msg += "replace; name another run=..."
+        raise ConfigError(msg)
+    if not overwrite:
+        state = "a run" if run.metrics.exists() else "an unfinished run"
+        msg = f"{run.path} holds {state} already; name another (run=...) or replace it "
+        msg += "(overwrite=true)"
+        raise ConfigError(msg)

@@ -56,7 +56,7 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a socket bound to a loopback address."""
     if not _is_loopback(host):
         msg = (
-            f"review.host is {host!r}; the page has no access control and is served on this "
+            f"host is {host!r}; the page has no access control and is served on this "
             "machine only: keep host=127.0.0.1 and reach it through an SSH tunnel "
             f"(ssh -L {port}:127.0.0.1:{port} THIS-MACHINE)"
         )
@@ -68,7 +68,7 @@ def bind(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        msg = f"port {port} of {host} cannot be used ({error}); choose another with review.port=..."
+        msg = f"port {port} of {host} cannot be used ({error}); choose another with port=..."
         raise ReviewError(msg) from error
     return listening
 

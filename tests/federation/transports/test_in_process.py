@@ -265,8 +265,13 @@ def test_ctrl_c_in_the_middle_of_a_turn_does_not_wait_for_the_turn(toy):
         except FederationError as error:
             told.append(str(error))
 
-    with pytest.raises(KeyboardInterrupt):
-        run({"a": busy}, toy)
+    # A shell's background job ignores Ctrl-C, and Python then never raises.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run({"a": busy}, toy)
+    finally:
+        signal.signal(signal.SIGINT, before)
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "site-a")
     go_on.set()
     thread.join(60)
