@@ -27,7 +27,7 @@ def test_not_known_is_not_negative(value) -> None:
     assert EGFR.label(value, "row 2") is None
 
 
-@pytest.mark.parametrize("value", ["2", "mut", "-", "1.0", "true"])
+@pytest.mark.parametrize("value", ["2", "mut", "-", "1.5", "true"])
 def test_another_value_is_refused_with_row_column_value_and_remedy(value) -> None:
     with pytest.raises(CohortError) as refused:
         EGFR.label(value, "table.csv, line 7, patient P1")
@@ -50,3 +50,8 @@ def test_a_value_has_one_meaning() -> None:
 def test_an_unknown_kind_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"task os: kind 'survival' is not one of binary"):
         Task(name="os", column="c", kind="survival")
+
+
+def test_what_spreadsheets_make_of_0_and_1_is_understood() -> None:
+    task = Task(name="egfr", column="egfr")
+    assert [task.label(value, "row 2") for value in ("1.0", "0.0", " 1.0 ")] == [1, 0, 1]
