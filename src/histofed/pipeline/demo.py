@@ -95,7 +95,8 @@ def _summary(
     )
     return {
         "auroc": {
-            "local_mean": metrics["local_mean"]["auroc"],
+            # None in the small cohort: hospitals of four patients cannot train alone.
+            "local_mean": metrics["local_mean"] and metrics["local_mean"]["auroc"],
             "federated": metrics["arms"]["federated"]["auroc"],
             "pooled": metrics["arms"]["pooled"]["auroc"],
         },
@@ -113,6 +114,8 @@ def _show(run: RunFolder, summary: dict[str, Any]) -> None:
         ("trained", "AUROC", "95% interval"),
         [
             (words[arm], f"{found['value']:.3f}", f"{found['low']:.3f} to {found['high']:.3f}")
+            if found
+            else (words[arm], "too few patients", "")
             for arm, found in summary["auroc"].items()
         ],
     )
