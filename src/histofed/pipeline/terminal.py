@@ -108,6 +108,6 @@ def closing(title: str, facts: Mapping[str, str], *, next_command: str = "") -> 
     grid.add_column(overflow="fold")
     for name, value in facts.items():
         grid.add_row(escape(name), escape(value))
-    if next_command:
-        grid.add_row("next", f"[bold]{escape(next_command)}[/]")
     console.print(Panel(grid, title=f"[bold]{escape(title)}[/]", title_align="left", expand=False))
+    if next_command:  # below the panel, unfolded, so that it can be copied
+        console.print(f"next: [bold]{escape(next_command)}[/]")
