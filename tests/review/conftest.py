@@ -25,12 +25,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi import FastAPI
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 REPO = Path(__file__).parents[2]
 TEST_DATA = Path(os.environ.get("HISTOFED_TEST_DATA", REPO / ".." / "shared" / "data"))
 REAL_SLIDE = TEST_DATA / "slides" / "CMU-1-Small-Region.svs"
 SIDE_PX0 = 224.0
+UNEVEN_SIDE_PX0 = 221.61  # 112 um at 0.5054 mpp: corners are rounded, the side is not
 MADE_SIZE_PX0 = (2500, 1900)
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREEN = {"width": 1360, "height": 850}
+BOUNDS = "JSON.stringify(histofed.view.viewer.viewport.getBounds(true))"
 
 
 def made_picture() -> np.ndarray:
@@ -45,10 +60,10 @@ def made() -> np.ndarray:
     return made_picture()
 
 
-def grid_scores(slide_id: str, size_px0: tuple[int, int]) -> TileScores:
+def grid_scores(slide_id: str, size_px0: tuple[int, int], side_px0: float = SIDE_PX0) -> TileScores:
     """One tile per whole square; attention and evidence differ."""
-    xs = np.arange(int(size_px0[0] // SIDE_PX0)) * int(SIDE_PX0)
-    ys = np.arange(int(size_px0[1] // SIDE_PX0)) * int(SIDE_PX0)
+    xs = np.rint(np.arange(int(size_px0[0] // side_px0)) * side_px0)
+    ys = np.rint(np.arange(int(size_px0[1] // side_px0)) * side_px0)
     coords = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.int64)
     ramp = np.linspace(0, 1, len(coords), dtype=np.float32)
     attention = 0.001 + 0.004 * (ramp + np.sin(coords[:, 0] / 400) ** 2).astype(np.float32)
@@ -56,7 +71,7 @@ def grid_scores(slide_id: str, size_px0: tuple[int, int]) -> TileScores:
     return TileScores(
         slide_id=slide_id,
         coords_N2=coords,
-        side_px0=SIDE_PX0,
+        side_px0=side_px0,
         scores={"evidence": evidence, "attention": attention},
         model_digest="m",
         features_digest="f",
@@ -82,8 +97,9 @@ def make_site(folder: Path) -> ReviewData:
     if REAL_SLIDE.is_file():
         paths["real"] = REAL_SLIDE
     store = ScoreStore(folder / "scores")
-    for slide_id in ("made-1", "made-2", "torn"):
+    for slide_id in ("made-1", "torn"):
         store.write(grid_scores(slide_id, MADE_SIZE_PX0))
+    store.write(grid_scores("made-2", MADE_SIZE_PX0, UNEVEN_SIDE_PX0))
     store.write(grid_scores("real", (2220, 2967)))
     store.path("bad-scores").write_bytes(b"not HDF5")
     cases = [
@@ -146,3 +162,76 @@ def running(app: FastAPI) -> Iterator[str]:
         serving.should_exit = True
         thread.join(timeout=20)
         listening.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.is_file():
+        pytest.skip(f"no browser at {CHROMIUM}; install the Debian package chromium")
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: Browser, page: str) -> Iterator[Page]:
+    """The open page; afterwards: no error in the console, no request to anywhere else."""
+    context = browser.new_context(viewport=SCREEN)
+    tab = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text) if is_complaint(message) else None)
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(page)
+    yield tab
+    context.close()
+    assert [line for line in said if "status of 503" not in line] == []
+    assert len(asked) > 5
+    assert [url for url in asked if not url.startswith((page, "blob:", "data:"))] == []
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """OpenSeadragon remarks as a warning that a tile came after the slide was left: no fault."""
+    return message.type == "error" or "Security Policy" in message.text
+
+
+class Reviewer:
+    """Someone at the page who chooses patients and waits until a slide is there."""
+
+    def __init__(self, tab: Page) -> None:
+        from playwright.sync_api import expect
+
+        self.tab = tab
+        self.expect = expect
+
+    def open_patient(self, patient_id: str) -> None:
+        self.tab.locator(".case", has_text=patient_id).click()
+        self.expect(self.tab.locator("#patient")).to_have_text(patient_id)
+        self.wait_for_slide()
+
+    def wait_for_slide(self) -> None:
+        self.wait_until("histofed.view.image?.getFullyLoaded()")
+        self.wait_until("histofed.view.heatmap.tiles.length > 0")
+        self.expect(self.tab.locator("#status")).to_have_text("")
+        self.settle()
+
+    def wait_until(self, condition: str) -> None:
+        """Poll from outside: the page's own policy forbids playwright's polling inside it."""
+        deadline = time.monotonic() + 20
+        while not self.tab.evaluate(condition):
+            assert time.monotonic() < deadline, f"still not: {condition}"
+            self.tab.wait_for_timeout(30)
+
+    def settle(self) -> None:
+        """Wait until nothing moves any more."""
+        before = None
+        while before != (before := self.tab.evaluate(BOUNDS)):
+            self.tab.wait_for_timeout(150)
+
+
+@pytest.fixture
+def reviewer(tab: Page) -> Reviewer:
+    return Reviewer(tab)

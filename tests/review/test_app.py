@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,8 @@ def test_cases_come_uncertain_first(client: TestClient) -> None:
 def test_a_slide_is_described(client: TestClient) -> None:
     slide = client.get("/api/slides/made-1").json()
     assert (slide["width_px0"], slide["height_px0"], slide["mpp"]) == (2500, 1900, 0.5)
-    assert (slide["min_level"], slide["max_level"], slide["zoom_tile_px"]) == (0, 12, 512)
+    assert (slide["min_level"], slide["max_level"]) == (0, 12)
+    assert (slide["zoom_tile_px"], slide["overlap_px"]) == (512, 1)
     assert slide["side_px0"] == 224
     assert [head["name"] for head in slide["heads"]] == ["attention", "evidence"]
     assert slide["heads"][0]["min"] == pytest.approx(0.001)
@@ -68,10 +70,13 @@ def test_zoom_tiles_put_together_are_the_slide(client: TestClient, made: np.ndar
     for row in range(4):
         for col in range(5):
             tile = picture(client.get(f"/tiles/made-1/12/{col}_{row}.jpg"))
-            top, left = 512 * row, 512 * col
-            assert tile.shape[:2] == (min(512, 1900 - top), min(512, 2500 - left))
-            whole[top : top + 512, left : left + 512] = tile
+            # Each but the first begins one pixel early, each but the last ends one pixel late.
+            top, left = max(512 * row - 1, 0), max(512 * col - 1, 0)
+            bottom, right = min(512 * row + 513, 1900), min(512 * col + 513, 2500)
+            assert tile.shape[:2] == (bottom - top, right - left)
+            whole[top:bottom, left:right] = tile
     assert np.abs(whole - made).mean() < 3
+    assert np.percentile(np.abs(whole - made), 99.5) < 12
 
 
 def test_a_coarse_tile_shows_the_same_field(client: TestClient, made: np.ndarray) -> None:
@@ -86,7 +91,7 @@ def test_the_real_slide(client: TestClient, test_data) -> None:
     slide = client.get("/api/slides/real").json()
     assert (slide["width_px0"], slide["height_px0"]) == (2220, 2967)
     tile = picture(client.get(f"/tiles/real/{slide['max_level']}/4_5.jpg"))
-    assert tile.shape == (2967 - 5 * 512, 2220 - 4 * 512, 3)
+    assert tile.shape == (2967 - 5 * 512 + 1, 2220 - 4 * 512 + 1, 3)
     assert picture(client.get("/tiles/real/0/0_0.jpg")).shape == (1, 1, 3)
 
 
@@ -104,7 +109,17 @@ def test_the_real_slide(client: TestClient, test_data) -> None:
         ("/tiles/made-1/x/0_0.jpg", "nothing at this address"),
         ("/tiles/made-1/" + "9" * 5000 + "/0_0.jpg", "nothing at this address"),
         ("/tiles/..%2F..%2Fetc%2Fpasswd/0/0_0.jpg", "Not Found"),
+        ("/api/slides/..%2Fmade.svs", "Not Found"),
+        ("/api/slides/..", "Not Found"),
+        ("/api/slides/%2e%2e", "no slide .."),
+        ("/api/slides/%252e%252e%252fmade.svs", "Not Found"),
+        ("/api/slides/..\\made.svs", "no slide"),
+        ("/api/slides/made.svs", "no slide"),
+        ("/api/slides/made-1%00", "no slide"),
         ("/static/..%2Fapp.py", "Not Found"),
+        ("/static/%2e%2e/app.py", "Not Found"),
+        ("/static//etc/passwd", "Not Found"),
+        ("/static/vendor", "Not Found"),
         ("/docs", "Not Found"),
         ("/openapi.json", "Not Found"),
     ],
@@ -136,13 +151,49 @@ def test_missing_and_damaged_scores_leave_the_slide_visible(client: TestClient) 
     assert client.get("/api/slides/bad-scores/scores/attention").status_code == 503
 
 
-@pytest.mark.parametrize("address", ["/", "/static/app.js", "/api/cases", "/nowhere"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/",
+        "/static/app.js",
+        "/static/vendor/openseadragon.min.js",
+        "/static/nowhere.js",
+        "/api/cases",
+        "/api/slides/made-1/scores/attention",
+        "/api/slides/torn",
+        "/api/slides/plain",
+        "/tiles/made-1/9/0_0.jpg",
+        "/nowhere",
+    ],
+)
 def test_every_answer_carries_the_strict_headers(client: TestClient, address: str) -> None:
     headers = client.get(address).headers
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"].startswith("private")
+
+
+def test_a_path_of_the_mapping_is_no_name_of_a_slide(client: TestClient, site: ReviewData) -> None:
+    path = site.slides["made-1"].path
+    for name in (str(path), str(path).replace("/", "%2F"), f"%2F..{path}"):
+        assert client.get(f"/tiles/{name}/12/0_0.jpg").status_code == 404
+
+
+def test_nothing_can_be_written(client: TestClient) -> None:
+    for address in ("/", "/api/cases", "/api/slides/made-1", "/static/app.js"):
+        answer = client.post(address)
+        assert answer.status_code == 405
+        assert "content-security-policy" in answer.headers
+
+
+def test_many_requests_at_once_get_their_own_pixels(client: TestClient) -> None:
+    addresses = [
+        f"/tiles/{s}/12/{i % 5}_{i % 4}.jpg" for s in ("made-1", "made-2") for i in range(20)
+    ]
+    one_by_one = [client.get(address).content for address in addresses]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda each: client.get(each).content, addresses)) == one_by_one
 
 
 def test_a_tile_may_be_kept_by_this_browser_only(client: TestClient) -> None:

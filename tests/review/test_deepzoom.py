@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from histofed.core.types import SlideInfo
 from histofed.review import deepzoom
-from histofed.review.deepzoom import MAX_SOURCE_PX, ZOOM_TILE_PX, grid, source_box, zoom_tile
+from histofed.review.deepzoom import (
+    MAX_SOURCE_PX,
+    OVERLAP_PX,
+    ZOOM_TILE_PX,
+    grid,
+    source_box,
+    zoom_tile,
+)
 
 
 def info_of(width: int, height: int, downsamples: tuple[int, ...] = (1,)) -> SlideInfo:
@@ -27,15 +34,16 @@ slides = st.builds(
 
 
 def test_by_hand() -> None:
-    # 1031 x 777: 11 halvings to one pixel. Two levels up, a tile covers 2048 px: one tile.
+    # 1031 x 777: 11 halvings to one pixel. One level up, a tile covers 1024 px: two columns.
     info = info_of(1031, 777)
     assert deepzoom.max_level(info) == 11
     assert grid(info, 11) == (3, 2)
     assert grid(info, 10) == (2, 1)
     edge = zoom_tile(info, 10, col=1, row=0)
     assert edge is not None
-    assert (edge.left_px0, edge.top_px0, edge.right_px0, edge.bottom_px0) == (1024, 0, 1031, 777)
-    assert edge.size_px == (4, 389)  # 3.5 and 388.5: the last pixel hangs over the border
+    # The second one begins one of its own pixels, two of the slide, inside the first.
+    assert (edge.left_px0, edge.top_px0, edge.right_px0, edge.bottom_px0) == (1022, 0, 1031, 777)
+    assert edge.size_px == (5, 389)  # 4.5 and 388.5: the last pixel hangs over the border
 
 
 @pytest.mark.parametrize(("level", "col", "row"), [(-1, 0, 0), (12, 0, 0), (11, 3, 0), (11, 0, -1)])
@@ -43,22 +51,32 @@ def test_no_such_tile(level: int, col: int, row: int) -> None:
     assert zoom_tile(info_of(1031, 777), level, col=col, row=row) is None
 
 
+def check_edges(edges: list[tuple[int, int]], length: int, downsample: int) -> None:
+    """Without their margins, the tiles cover each pixel of the slide exactly once."""
+    margin = OVERLAP_PX * downsample
+    last = len(edges) - 1
+    own = [
+        (low + margin * (i > 0), min(high, length) if i == last else high - margin)
+        for i, (low, high) in enumerate(edges)
+    ]
+    assert own[0][0] == 0
+    assert own[-1][1] == length
+    assert all(low < high for low, high in own)
+    assert all(one[1] == two[0] for one, two in pairwise(own))
+
+
 @given(st.integers(1, 5000), st.integers(1, 5000), st.data())
-def test_every_pixel_is_in_exactly_one_tile(width: int, height: int, data: st.DataObject) -> None:
+def test_neighbours_share_their_margins_and_nothing_else(
+    width: int, height: int, data: st.DataObject
+) -> None:
     info = info_of(width, height)
     level = data.draw(st.integers(0, deepzoom.max_level(info)))
+    downsample = 2 ** (deepzoom.max_level(info) - level)
     cols, rows = grid(info, level)
     tiles = [zoom_tile(info, level, col=col, row=0) for col in range(cols)]
-    edges = [(tile.left_px0, tile.right_px0) for tile in tiles if tile]
-    assert edges[0][0] == 0
-    assert edges[-1][1] == width
-    assert all(left < right for left, right in edges)
-    assert all(one[1] == two[0] for one, two in pairwise(edges))
+    check_edges([(tile.left_px0, tile.right_px0) for tile in tiles if tile], width, downsample)
     tiles = [zoom_tile(info, level, col=0, row=row) for row in range(rows)]
-    edges = [(tile.top_px0, tile.bottom_px0) for tile in tiles if tile]
-    assert edges[0][0] == 0
-    assert edges[-1][1] == height
-    assert all(one[1] == two[0] for one, two in pairwise(edges))
+    check_edges([(tile.top_px0, tile.bottom_px0) for tile in tiles if tile], height, downsample)
 
 
 @given(slides, st.data())
@@ -73,8 +91,8 @@ def test_what_is_read_encloses_the_tile_at_its_scale(info: SlideInfo, data: st.D
         row=data.draw(st.integers(0, rows - 1)),
     )
     assert tile is not None
-    assert tile.size_px[0] <= ZOOM_TILE_PX
-    assert tile.size_px[1] <= ZOOM_TILE_PX
+    assert tile.size_px[0] <= ZOOM_TILE_PX + 2 * OVERLAP_PX
+    assert tile.size_px[1] <= ZOOM_TILE_PX + 2 * OVERLAP_PX
     box = source_box(info, tile)
     left, top, right, bottom = box.box
     assert 0 <= left < 1

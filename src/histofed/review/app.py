@@ -145,6 +145,7 @@ def _geometry(slide_id: str, info: SlideInfo) -> dict[str, Any]:
         "objective_power": info.objective_power,
         "level_sizes_px": info.level_sizes_px,
         "zoom_tile_px": deepzoom.ZOOM_TILE_PX,
+        "overlap_px": deepzoom.OVERLAP_PX,
         "min_level": deepzoom.min_level(info),
         "max_level": deepzoom.max_level(info),
     }

@@ -2,8 +2,9 @@
 
 A viewer tile ("zoom tile") is a square of a power-of-two pyramid, and has nothing to do with the
 tiles a model saw. At zoom level ``z`` one pixel covers exactly ``2 ** (max_level - z)`` level-0
-pixels a side, so zoom tiles begin and end at whole level-0 pixels: none is shown twice, none is
-left out, and what is drawn on top in level-0 pixels lies where it belongs.
+pixels a side, so zoom tiles begin and end at whole level-0 pixels: none is left out, and what is
+drawn on top in level-0 pixels lies where it belongs. A zoom tile carries `OVERLAP_PX` pixels of
+each neighbour, over which the viewer draws it, so that no seam shows where two meet under rotation.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from histofed.io.readers import SlideReader
 
 ZOOM_TILE_PX = 512
-MAX_SOURCE_PX = 4096 * 4096
+OVERLAP_PX = 1
+MAX_SOURCE_PX = (8 * (ZOOM_TILE_PX + 2 * OVERLAP_PX)) ** 2
 """Most slide pixels read for one zoom tile; it keeps a slide without a pyramid out of memory."""
 
 
@@ -35,7 +37,7 @@ class ZoomTile:
     Attributes
     ----------
     left_px0, top_px0, right_px0, bottom_px0
-        What it shows, in level-0 pixels, clipped at the border of the slide.
+        What it shows with its margins, in level-0 pixels, clipped at the border of the slide.
     downsample
         Level-0 pixels per pixel of the zoom tile.
     """
@@ -84,13 +86,13 @@ def zoom_tile(info: SlideInfo, level: int, *, col: int, row: int) -> ZoomTile | 
     if not (0 <= col < cols and 0 <= row < rows):
         return None
     downsample = 1 << (max_level(info) - level)
-    side_px0 = ZOOM_TILE_PX * downsample
+    side_px0, margin_px0 = ZOOM_TILE_PX * downsample, OVERLAP_PX * downsample
     left, top = col * side_px0, row * side_px0
     return ZoomTile(
-        left_px0=left,
-        top_px0=top,
-        right_px0=min(left + side_px0, info.width_px0),
-        bottom_px0=min(top + side_px0, info.height_px0),
+        left_px0=max(left - margin_px0, 0),
+        top_px0=max(top - margin_px0, 0),
+        right_px0=min(left + side_px0 + margin_px0, info.width_px0),
+        bottom_px0=min(top + side_px0 + margin_px0, info.height_px0),
         downsample=downsample,
     )
 
@@ -127,5 +129,5 @@ def read_zoom_tile(reader: SlideReader, tile: ZoomTile) -> NDArray[np.uint8]:
 
 def _extent_px0(info: SlideInfo, level: int) -> tuple[int, int]:
     """Return the level-0 size of the largest zoom tile of a zoom level."""
-    side_px0 = ZOOM_TILE_PX << (max_level(info) - level)
+    side_px0 = (ZOOM_TILE_PX + 2 * OVERLAP_PX) << (max_level(info) - level)
     return min(side_px0, info.width_px0), min(side_px0, info.height_px0)

@@ -40,7 +40,8 @@ const list = new CaseList({
 
 function showPatient(item, slideId = item.slide_ids[0]) {
   byId("patient").textContent = item.patient_id;
-  byId("summary").textContent = summary(item, site.positive);
+  const ofSlide = slideId === undefined ? "" : ` · slide ${slideId}`;
+  byId("summary").textContent = summary(item, site.positive) + ofSlide;
   showTabs(item, slideId);
   if (slideId !== undefined) return showSlide(slideId);
   turn += 1;
@@ -105,7 +106,7 @@ function fromAddress() {
   if (slideId === null) return false;
   const item = list.ofSlide(slideId);
   if (item) list.choose(item, { slideId, focus: true });
-  else say(`There is no slide ${slideId} in this run. Choose a patient.`, { problem: true });
+  else say(`There is no slide “${slideId}” in this run. Choose a patient.`, { problem: true });
   return true;
 }
 

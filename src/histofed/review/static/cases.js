@@ -9,6 +9,8 @@ function element(tag, className, text) {
   return made;
 }
 
+const labelInWords = ({ label }) => (label === null ? "label unknown" : `label: ${label}`);
+
 function entry(item, positive, choose) {
   const button = element("button", "case");
   button.type = "button";
@@ -23,7 +25,7 @@ function entry(item, positive, choose) {
     element("span", "name", item.patient_id),
     value,
     element("span", "quiet", item.site),
-    element("span", "label", item.label ?? "label unknown"),
+    element("span", "label", labelInWords(item)),
     track,
   );
   button.addEventListener("click", () => choose(item));
@@ -34,8 +36,7 @@ function entry(item, positive, choose) {
 
 /** Words under the heading of the chosen patient. */
 export function summary(item, positive) {
-  const label = item.label === null ? "label unknown" : `label: ${item.label}`;
-  return `${item.site} · ${label} · predicted ${percent(item.probability)} ${positive}`;
+  return `${item.site} · ${labelInWords(item)} · predicted ${percent(item.probability)} ${positive}`;
 }
 
 export class CaseList {

@@ -44,11 +44,13 @@ export class HeatControls {
   offer(heads, problem) {
     this.heads = heads.filter(({ n_tiles: tiles }) => tiles > 0);
     this.problem = problem;
-    this.head.replaceChildren(...this.heads.map(({ label, name }) => new Option(label, name)));
+    const options = this.heads.map(({ label, name }) => new Option(label, name));
+    this.head.replaceChildren(...(options.length ? options : [new Option("nothing", "")]));
     if (this.heads.some(({ name }) => name === this.wanted)) this.head.value = this.wanted;
     for (const control of [this.show, this.head, this.opacity]) {
       control.disabled = this.heads.length === 0;
     }
+    byId("heat").classList.toggle("none", this.heads.length === 0);
     this.#legend();
   }
 

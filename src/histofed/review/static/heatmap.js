@@ -6,15 +6,56 @@
 
 import { VIRIDIS, colourIndex } from "./viridis.js";
 
+/**
+ * Where a tile that starts at each of `starts` ends. Corners are whole level-0 pixels, sides are not
+ * (112 µm can be 443.21 px): a tile whose neighbour starts within that rounding ends where it starts,
+ * or a line between them would stay bare.
+ */
+function endsOf(starts, sidePx0) {
+  const known = new Set(starts);
+  const end = (start) => {
+    const exact = start + sidePx0;
+    const near = [Math.floor(exact), Math.ceil(exact)].find((next) => known.has(next));
+    return near ?? exact;
+  };
+  return new Map([...known].map((start) => [start, end(start)]));
+}
+
 /** Tiles with a colour each, lowest score first; tiles without a score are left out. */
-function colourTiles(triples, min, max) {
+function colourTiles(triples, { min, max, sidePx0 }) {
+  const rights = endsOf(triples.filter((_, i) => i % 3 === 0), sidePx0);
+  const bottoms = endsOf(triples.filter((_, i) => i % 3 === 1), sidePx0);
   const tiles = [];
   for (let i = 0; i < triples.length; i += 3) {
-    const score = triples[i + 2];
+    const [x, y, score] = triples.subarray(i, i + 3);
     if (Number.isNaN(score)) continue;
-    tiles.push({ x: triples[i], y: triples[i + 1], score, colour: colourIndex(score, min, max) });
+    const colour = colourIndex(score, min, max);
+    tiles.push({ x, y, right: rights.get(x), bottom: bottoms.get(y), score, colour });
   }
   return tiles.sort((a, b) => a.score - b.score);
+}
+
+/** Edges on whole canvas pixels: neighbours meet without a seam, none is off by more than half. */
+function uprightSquare(matrix) {
+  return (tile) => {
+    const left = Math.round(matrix.a * tile.x + matrix.e);
+    const top = Math.round(matrix.d * tile.y + matrix.f);
+    const right = Math.round(matrix.a * tile.right + matrix.e);
+    const bottom = Math.round(matrix.d * tile.bottom + matrix.f);
+    return [left, top, Math.max(right - left, 1), Math.max(bottom - top, 1)];
+  };
+}
+
+/** A turned square cannot have whole edges; half a pixel more on each side closes the seam. */
+function turnedSquare(context, matrix) {
+  context.setTransform(matrix);
+  const margin = 0.5 / Math.hypot(matrix.a, matrix.b);
+  return ({ x, y, right, bottom }) => [
+    x - margin,
+    y - margin,
+    right - x + 2 * margin,
+    bottom - y + 2 * margin,
+  ];
 }
 
 export class Heatmap {
@@ -30,13 +71,12 @@ export class Heatmap {
 
   clear() {
     this.tiles = [];
-    this.sidePx0 = 0;
     this.draw();
   }
 
-  show(triples, { min, max, sidePx0 }) {
-    this.tiles = colourTiles(triples, min, max);
-    this.sidePx0 = sidePx0;
+  /** `scale` holds the scores `min` and `max` that are darkest and brightest, and `sidePx0`. */
+  show(triples, scale) {
+    this.tiles = colourTiles(triples, scale);
     this.draw();
   }
 
@@ -74,37 +114,18 @@ export class Heatmap {
 
   #paint(context, matrix, width, height) {
     const upright = Math.abs(matrix.b) + Math.abs(matrix.c) < 1e-9 && matrix.a > 0 && matrix.d > 0;
-    const square = upright ? this.#uprightSquare(matrix) : this.#turnedSquare(context, matrix);
+    const square = upright ? uprightSquare(matrix) : turnedSquare(context, matrix);
     const seen = this.#seen(matrix, width, height);
     let colour = -1;
     for (const tile of this.tiles) {
       if (tile.x > seen.right || tile.y > seen.bottom) continue;
-      if (tile.x + this.sidePx0 < seen.left || tile.y + this.sidePx0 < seen.top) continue;
+      if (tile.right < seen.left || tile.bottom < seen.top) continue;
       if (tile.colour !== colour) {
         colour = tile.colour;
         context.fillStyle = VIRIDIS[colour];
       }
       context.fillRect(...square(tile));
     }
-  }
-
-  /** Edges on whole canvas pixels: neighbours meet without a seam, none is off by more than half. */
-  #uprightSquare(matrix) {
-    return ({ x, y }) => {
-      const left = Math.round(matrix.a * x + matrix.e);
-      const top = Math.round(matrix.d * y + matrix.f);
-      const right = Math.round(matrix.a * (x + this.sidePx0) + matrix.e);
-      const bottom = Math.round(matrix.d * (y + this.sidePx0) + matrix.f);
-      return [left, top, Math.max(right - left, 1), Math.max(bottom - top, 1)];
-    };
-  }
-
-  /** A turned square cannot have whole edges; a quarter pixel more on each side closes the seam. */
-  #turnedSquare(context, matrix) {
-    context.setTransform(matrix);
-    const margin = 0.25 / Math.hypot(matrix.a, matrix.b);
-    const side = this.sidePx0 + 2 * margin;
-    return ({ x, y }) => [x - margin, y - margin, side, side];
   }
 
   /** The part of the slide that the canvas covers, in level-0 pixels. */

@@ -22,7 +22,7 @@ function tileSource(slide) {
     width: slide.width_px0,
     height: slide.height_px0,
     tileSize: slide.zoom_tile_px,
-    tileOverlap: 0,
+    tileOverlap: slide.overlap_px,
     minLevel: slide.min_level,
     maxLevel: slide.max_level,
     getTileUrl: (level, col, row) => tileAddress(slide.slide_id, level, col, row),
@@ -33,13 +33,20 @@ export class SlideView {
   /** `onView(micronsPerScreenPixel)` follows the zoom; `onProblem(words)` a part that fails. */
   constructor({ element, onView, onProblem }) {
     this.slide = null;
+    this.whole = true;
     preventInlineStyle();
     this.viewer = OpenSeadragon({
       element,
       showNavigationControl: false, // its buttons are pictures; ours are text
+      // OpenSeadragon's WebGL drawer was seen to paint a wrong tile where there is no graphics card.
+      drawer: "canvas",
+      smoothTileEdgesMinZoom: Infinity, // it leaves the last screen pixels bare; our tiles overlap
       showNavigator: true,
       navigatorPosition: "TOP_RIGHT",
       navigatorAutoFade: false,
+      navigatorOpacity: 1,
+      navigatorBackground: "#0e1114",
+      navigatorBorderColor: "#75818f",
       navigatorSizeRatio: 0.16,
       navigatorDisplayRegionColor: "#6cc5b9",
       keyboardNavEnabled: false, // its letters would collide with ours
@@ -61,6 +68,13 @@ export class SlideView {
       this.heatmap.draw();
       onView(this.micronsPerScreenPixel());
     });
+    // Who sees the whole slide goes on seeing it when the window, or the text below, changes size.
+    this.viewer.addHandler("animation-finish", () => {
+      this.whole = this.#isWhole();
+    });
+    this.viewer.addHandler("after-resize", () => {
+      if (this.whole) queueMicrotask(() => this.#goHome()); // the viewer has yet to finish
+    });
     this.viewer.addHandler("tile-load-failed", () =>
       onProblem("Part of this slide could not be loaded."),
     );
@@ -74,6 +88,7 @@ export class SlideView {
   /** Show a slide from its description by the server; resolves when it is open. */
   open(slide) {
     this.slide = slide;
+    this.whole = true;
     this.heatmap.clear();
     const { viewer } = this;
     return new Promise((resolve, reject) => {
@@ -111,6 +126,17 @@ export class SlideView {
     if (direction === 0) this.viewer.viewport.goHome();
     else this.viewer.viewport.zoomBy(ZOOM_STEP ** direction);
     this.viewer.viewport.applyConstraints();
+  }
+
+  #goHome() {
+    if (!this.image) return;
+    this.viewer.viewport.goHome(true);
+    this.whole = true;
+  }
+
+  #isWhole() {
+    const { viewport } = this.viewer;
+    return Math.abs(viewport.getZoom() / viewport.getHomeZoom() - 1) < 1e-3;
   }
 
   #pan(event) {
