@@ -48,7 +48,12 @@ def measure(*, slides: int, repeats: int) -> dict[str, Any]:
                 )
                 recipe = feature_recipe(spec, tissue, encoder)
                 record = Record.of(recipe, slide.slide_id, digest, reader.info)
-                batches = list(read_batches(reader, spec, tiles.coords_N2, batch_size=BATCH))
+                batches = [
+                    tiles_BHW3
+                    for _, tiles_BHW3 in read_batches(
+                        reader, spec, tiles.coords_N2, batch_size=BATCH
+                    )
+                ]
                 encoder.encode(batches[0])  # warm
                 for repeat in range(repeats):
                     started = time.perf_counter()

@@ -9,7 +9,7 @@ from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError, SlideUnreadable
 from histofed.extract.encoders.google import efficientnet_lite0
 from histofed.extract.extract import encode_slide, feature_recipe
-from histofed.extract.tiles import read_tile, tile_slide
+from histofed.extract.tiles import read_batches, tile_slide
 from histofed.extract.tissue import TissueSpec
 from histofed.io.readers import open_slide, slide_digest
 from histofed.io.store import FeatureStore, Record
@@ -54,8 +54,8 @@ def test_features_are_finite_and_in_the_order_of_the_tiles(
     assert found.record == record
     np.testing.assert_array_equal(found.coords_N2, six_tiles.coords_N2)
     for number in (0, 5):  # the first and the last, in different batches
-        x, y = six_tiles.coords_N2[number].tolist()
-        alone = encoder.encode(read_tile(slide, SPEC, x, y)[None].copy())[0]
+        ((_, tile),) = read_batches(slide, SPEC, six_tiles.coords_N2[[number]], batch_size=1)
+        alone = encoder.encode(tile)[0]
         row = found.features_ND[number]
         np.testing.assert_allclose(row.astype(float), alone.astype(float), atol=2e-3, rtol=2e-3)
     assert len(np.unique(found.features_ND, axis=0)) == 6
@@ -88,14 +88,13 @@ def test_a_slide_that_cannot_be_read_stops_the_extraction(
     slide, six_tiles, record, encoder, monkeypatch
 ) -> None:
     """An error on the reading thread is not lost, and is not taken for the end of the tiles."""
-    real, calls = slide.read, []
+    real = slide.read_many
 
-    def fails_later(*args: int, **size: int):
-        calls.append(args)
-        if len(calls) > 3:
-            raise SlideUnreadable("damaged")
-        return real(*args, **size)
+    def fails_later(*args: object, **options: object):
+        batches = real(*args, **options)
+        yield next(batches)
+        raise SlideUnreadable("damaged")
 
-    monkeypatch.setattr(slide, "read", fails_later)
+    monkeypatch.setattr(slide, "read_many", fails_later)
     with pytest.raises(SlideUnreadable, match="damaged"):
         encode_slide(slide, six_tiles, encoder, record=record, batch_size=2)

@@ -99,6 +99,38 @@ class LevelBox:
     box: tuple[float, float, float, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelBoxes:
+    """What `LevelBox` says, of many tiles.
+
+    Attributes
+    ----------
+    corners_N2, sizes_N2
+        Corner (x, y) and (width, height) of the rectangles to read, whole pixels of ``level``.
+    boxes_N4
+        ``(left, top, right, bottom)`` of each tile inside its rectangle, in real pixels.
+    """
+
+    level: int
+    corners_N2: NDArray[np.int64]
+    sizes_N2: NDArray[np.int64]
+    boxes_N4: NDArray[np.float64]
+
+    def __getitem__(self, number: int) -> LevelBox:
+        """Return the box of one tile."""
+        x_px, y_px = self.corners_N2[number].tolist()
+        width_px, height_px = self.sizes_N2[number].tolist()
+        left, top, right, bottom = self.boxes_N4[number].tolist()
+        return LevelBox(
+            level=self.level,
+            x_px=x_px,
+            y_px=y_px,
+            width_px=width_px,
+            height_px=height_px,
+            box=(left, top, right, bottom),
+        )
+
+
 def downsamples(info: SlideInfo, level: int) -> tuple[float, float]:
     """Return level-0 pixels per pixel of ``level``, along x and y (1.9998 stays 1.9998)."""
     width_px, height_px = info.level_sizes_px[level]
@@ -155,25 +187,25 @@ def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
 
 def level_box(spec: TileSpec, info: SlideInfo, x_px0: int, y_px0: int) -> LevelBox:
     """Return what to read for the tile whose corner is ``(x_px0, y_px0)``."""
+    return level_boxes(spec, info, np.array([[x_px0, y_px0]]))[0]
+
+
+def level_boxes(spec: TileSpec, info: SlideInfo, coords_N2: NDArray[np.int64]) -> LevelBoxes:
+    """Return what to read for each tile."""
     level = level_for_mpp(info, spec.mpp)
-    down_x, down_y = downsamples(info, level)
-    width_px, height_px = info.level_sizes_px[level]
-    side_px0 = spec.side_px0(info.mpp)
-    side_x_px, side_y_px = side_px0 / down_x, side_px0 / down_y
+    downsamples_2 = np.array(downsamples(info, level))
+    length_2 = np.array(info.level_sizes_px[level])
+    side_2 = spec.side_px0(info.mpp) / downsamples_2
     # A rounded corner may put the last tile up to half a pixel over the border: it is moved back,
     # not cut, so that its side stays exact.
-    left = max(min(x_px0 / down_x, width_px - side_x_px), 0.0)
-    top = max(min(y_px0 / down_y, height_px - side_y_px), 0.0)
-    right = min(left + side_x_px, width_px)
-    bottom = min(top + side_y_px, height_px)
-    x_px, y_px = math.floor(left), math.floor(top)
-    return LevelBox(
+    start_N2 = np.maximum(np.minimum(coords_N2 / downsamples_2, length_2 - side_2), 0.0)
+    end_N2 = np.minimum(start_N2 + side_2, length_2)
+    corners_N2 = np.floor(start_N2).astype(np.int64)
+    return LevelBoxes(
         level=level,
-        x_px=x_px,
-        y_px=y_px,
-        width_px=min(math.ceil(right), width_px) - x_px,
-        height_px=min(math.ceil(bottom), height_px) - y_px,
-        box=(left - x_px, top - y_px, right - x_px, bottom - y_px),
+        corners_N2=corners_N2,
+        sizes_N2=np.minimum(np.ceil(end_N2).astype(np.int64), length_2) - corners_N2,
+        boxes_N4=np.concatenate([start_N2 - corners_N2, end_N2 - corners_N2], axis=1),
     )
 
 

@@ -31,7 +31,13 @@ def feature_recipe(spec: TileSpec, tissue: TissueSpec, encoder: TileEncoder) -> 
 
 
 def encode_slide(
-    reader: SlideReader, tiles: SlideTiles, encoder: TileEncoder, *, record: Record, batch_size: int
+    reader: SlideReader,
+    tiles: SlideTiles,
+    encoder: TileEncoder,
+    *,
+    record: Record,
+    batch_size: int,
+    threads: int = 0,
 ) -> SlideFeatures:
     """Return the features of the kept tiles, in their order.
 
@@ -39,11 +45,11 @@ def encode_slide(
     """
     spec = record.recipe.spec
     assert spec is not None  # tiles have positions
-    batches = read_batches(reader, spec, tiles.coords_N2, batch_size=batch_size)
-    features = [encoder.encode(batch) for batch in _ahead(batches)]
-    return SlideFeatures(
-        record=record, features_ND=np.concatenate(features), coords_N2=tiles.coords_N2
-    )
+    batches = read_batches(reader, spec, tiles.coords_N2, batch_size=batch_size, threads=threads)
+    features_ND = np.empty((len(tiles.coords_N2), encoder.card.dim), dtype=np.float16)
+    for numbers_B, tiles_BHW3 in _ahead(batches):
+        features_ND[numbers_B] = encoder.encode(tiles_BHW3)
+    return SlideFeatures(record=record, features_ND=features_ND, coords_N2=tiles.coords_N2)
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from histofed.core.tiling import box_means, check_resolution, full_grid, level_box
+from histofed.core.tiling import box_means, check_resolution, full_grid, level_box, level_boxes
 from histofed.errors import NoTissue
+from histofed.extract.resampling import RESAMPLING, resampled, resampled_batch
 from histofed.extract.tissue import TissueSpec, tissue_mask
 from histofed.io.store import Recipe, Record, SlideTiles
 
@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from histofed.core.tiling import TileSpec
     from histofed.io.readers import SlideReader
 
-RESAMPLING = Image.Resampling.BILINEAR
-"""Pillow's triangle filter: it widens when it shrinks, so nothing is skipped. Its name is part of
-every recipe."""
-
 
 def tile_recipe(spec: TileSpec, tissue: TissueSpec) -> Recipe:
     """Return the recipe of a tile file: tiles and tissue, no encoder yet."""
-    return Recipe(spec=spec, tissue=tissue.record, resampling=RESAMPLING.name.lower())
+    return Recipe(spec=spec, tissue=tissue.record, resampling=RESAMPLING)
 
 
 def tile_slide(
@@ -79,17 +75,33 @@ def read_tile(reader: SlideReader, spec: TileSpec, x_px0: int, y_px0: int) -> ND
     pixels = reader.read(
         area.level, area.x_px, area.y_px, width_px=area.width_px, height_px=area.height_px
     )
-    size = (spec.size_px, spec.size_px)
-    return np.asarray(Image.fromarray(pixels).resize(size, RESAMPLING, box=area.box))
+    return resampled(pixels, area.box, spec.size_px)
 
 
 def read_batches(
-    reader: SlideReader, spec: TileSpec, coords_N2: NDArray[np.int64], *, batch_size: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the tiles in order, as RGB batches of at most ``batch_size``."""
-    for start in range(0, len(coords_N2), batch_size):
-        corners = coords_N2[start : start + batch_size]
-        batch = np.empty((len(corners), spec.size_px, spec.size_px, 3), dtype=np.uint8)
-        for tile, (x_px0, y_px0) in zip(batch, corners.tolist(), strict=True):
-            tile[:] = read_tile(reader, spec, x_px0, y_px0)
-        yield batch
+    reader: SlideReader,
+    spec: TileSpec,
+    coords_N2: NDArray[np.int64],
+    *,
+    batch_size: int,
+    threads: int = 0,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Yield tiles in batches of at most ``batch_size``, in the order that reads fastest.
+
+    Yields
+    ------
+    numbers_B, tiles_BHW3
+        Rows of ``coords_N2``, and their tiles as RGB: those of `read_tile` to within two grey
+        levels. Each tile comes once.
+    """
+    areas = level_boxes(spec, reader.info, coords_N2)
+    width_px, height_px = areas.sizes_N2.max(axis=0, initial=1).tolist()
+    for numbers_B, pixels_BHW3 in reader.read_many(
+        areas.level,
+        areas.corners_N2,
+        width_px=width_px,
+        height_px=height_px,
+        batch_size=batch_size,
+        threads=threads,
+    ):
+        yield numbers_B, resampled_batch(pixels_BHW3, areas, numbers_B, spec.size_px)

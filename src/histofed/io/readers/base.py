@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Protocol, Self
 
+import numpy as np
+from PIL import Image
+
+from histofed.core.tiling import downsamples, level_for_mpp
 from histofed.errors import SlideUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from histofed.core.types import SlideInfo
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 SLIDE_SUFFIXES = frozenset(
     {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm"}
 )
+
+THUMBNAIL_BAND_PX = 32 * 2**20
 
 _DIGEST_CHUNK_BYTES = 1 << 20
 
@@ -29,12 +36,42 @@ class SlideReader(Protocol):
     def info(self) -> SlideInfo:
         """Geometry of the slide."""
 
+    @property
+    def rule(self) -> str:
+        """Which reader was chosen and, where it is the slower one, why."""
+
     def read(
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
     ) -> NDArray[np.uint8]:
         """Read a rectangle of one level as RGB ``(height, width, 3)``.
 
         ``x_px`` and ``y_px`` are pixels of that level. What the slide does not cover is white.
+        """
+
+    def read_many(
+        self,
+        level: int,
+        corners_N2: NDArray[np.int64],
+        *,
+        width_px: int,
+        height_px: int,
+        batch_size: int,
+        threads: int = 0,
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Read many rectangles of one level, in the order that costs least.
+
+        Parameters
+        ----------
+        corners_N2
+            Top-left (x, y), pixels of that level.
+        threads
+            Threads that read beside the caller's; 0 reads on the caller's.
+
+        Yields
+        ------
+        numbers_B, pixels_BHW3
+            Which rectangles, and their pixels, until the next batch is asked for: the memory is
+            used again. Each rectangle comes once. The batches do not depend on ``threads``.
         """
 
     def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
@@ -46,6 +83,38 @@ class SlideReader(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+def read_thumbnail(
+    reader: SlideReader, mpp: float, *, band_px: int = THUMBNAIL_BAND_PX
+) -> NDArray[np.uint8]:
+    """Read the whole slide at ``mpp``, band by band, so that a level without end fits in memory.
+
+    Parameters
+    ----------
+    band_px
+        About how many pixels of the level are read at a time.
+    """
+    info = reader.info
+    level = level_for_mpp(info, mpp)
+    width_px, height_px = info.level_sizes_px[level]
+    down_x, down_y = downsamples(info, level)
+    step_x, step_y = mpp / info.mpp / down_x, mpp / info.mpp / down_y
+    # The last row and column hang over the border, on white: the scale is what must be exact.
+    out_width = math.ceil(info.width_px0 * info.mpp / mpp)
+    out_height = math.ceil(info.height_px0 * info.mpp / mpp)
+    read_width_px = max(math.ceil(out_width * step_x), width_px)
+    rows = max(1, int(band_px / (read_width_px * step_y)))
+    bands = []
+    for row in range(0, out_height, rows):
+        top, bottom = row * step_y, min(row + rows, out_height) * step_y
+        y_px = math.floor(top)
+        height = max(math.ceil(bottom), height_px if row + rows >= out_height else 0) - y_px
+        band = reader.read(level, 0, y_px, width_px=read_width_px, height_px=height)
+        size = (out_width, min(rows, out_height - row))
+        box = (0.0, top - y_px, out_width * step_x, bottom - y_px)
+        bands.append(np.asarray(Image.fromarray(band).resize(size, Image.Resampling.BOX, box=box)))
+    return np.concatenate(bands)
 
 
 def find_slides(path: Path) -> list[Path]:

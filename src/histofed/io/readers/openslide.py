@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import openslide
 from PIL import Image
 
-from histofed.core.tiling import downsamples, level_for_mpp
 from histofed.core.types import SlideInfo
 from histofed.errors import ConfigError, MissingMpp, SlideError, SlideUnreadable
+from histofed.io.readers.base import read_thumbnail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,12 +28,13 @@ MAX_MPP_ASPECT = 1.01
 
 
 class OpenSlideReader:
-    """A slide opened with OpenSlide. Made by `open_slide`."""
+    """A slide opened with OpenSlide. Made by `open_openslide`."""
 
     def __init__(self, slide: openslide.OpenSlide, info: SlideInfo, path: Path) -> None:
         self._slide = slide
         self._path = path
         self.info = info
+        self.rule = "openslide"
 
     def read(
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
@@ -43,6 +46,8 @@ class OpenSlideReader:
         try:
             rgba = self._slide.read_region(location_px0, level, (width_px, height_px))
         except openslide.OpenSlideError as error:
+            # After an error OpenSlide answers nothing more: other regions need a new handle.
+            self._slide = openslide.OpenSlide(str(self._path))
             msg = (
                 f"slide {self._path.name}: the region at x={location_px0[0]}, y={location_px0[1]} "
                 f"(level 0 pixels) cannot be read ({error}); the file is damaged: copy it again"
@@ -50,21 +55,34 @@ class OpenSlideReader:
             raise SlideUnreadable(msg) from error
         return _on_white(rgba)
 
+    def read_many(
+        self,
+        level: int,
+        corners_N2: NDArray[np.int64],
+        *,
+        width_px: int,
+        height_px: int,
+        batch_size: int,
+        threads: int = 0,
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """Read many rectangles of one level, row by row; see `SlideReader.read_many`."""
+
+        def read(corner: list[int]) -> NDArray[np.uint8]:
+            return self.read(level, *corner, width_px=width_px, height_px=height_px)
+
+        order_N = np.lexsort((corners_N2[:, 0], corners_N2[:, 1]))
+        room = np.empty((batch_size, height_px, width_px, 3), dtype=np.uint8)
+        with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="regions") as pool:
+            every = pool.map if threads else map
+            for start in range(0, len(order_N), batch_size):
+                numbers_B = order_N[start : start + batch_size]
+                for row, pixels in enumerate(every(read, corners_N2[numbers_B].tolist())):
+                    room[row] = pixels
+                yield numbers_B, room[: len(numbers_B)]
+
     def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
         """Read the whole slide; see `SlideReader.thumbnail`."""
-        info = self.info
-        level = level_for_mpp(info, mpp)
-        width_px, height_px = info.level_sizes_px[level]
-        pixels = self.read(level, 0, 0, width_px=width_px, height_px=height_px)
-        down_x, down_y = downsamples(info, level)
-        out_width = math.ceil(info.width_px0 * info.mpp / mpp)
-        out_height = math.ceil(info.height_px0 * info.mpp / mpp)
-        # The last row and column hang over the border, on white: the scale is what must be exact.
-        box = (0.0, 0.0, out_width * mpp / info.mpp / down_x, out_height * mpp / info.mpp / down_y)
-        canvas_px = (max(math.ceil(box[2]), width_px), max(math.ceil(box[3]), height_px))
-        canvas = Image.new("RGB", canvas_px, (255, 255, 255))
-        canvas.paste(Image.fromarray(pixels), (0, 0))
-        return np.asarray(canvas.resize((out_width, out_height), Image.Resampling.BOX, box=box))
+        return read_thumbnail(self, mpp)
 
     def close(self) -> None:
         """Release the file."""
@@ -77,7 +95,7 @@ class OpenSlideReader:
         self.close()
 
 
-def open_slide(
+def open_openslide(
     path: Path, *, mpp: float | None = None, fallback_mpp: float | None = None
 ) -> OpenSlideReader:
     """Open a slide.

@@ -1,0 +1,209 @@
+"""The fast reader: tiled TIFF (Aperio, generic, Philips, OME), each stored block decoded once.
+
+tifffile finds the blocks, imagecodecs decodes them (libjpeg-turbo, OpenJPEG) without the
+interpreter's lock. Before it is used on a file, its pixels are compared with OpenSlide's on every
+level: what looks alike in two headers may be coloured differently.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from histofed.errors import SlideUnreadable
+from histofed.io.readers.base import read_thumbnail
+from histofed.io.readers.batches import Batches
+from histofed.io.readers.blocks import plan_reading
+from histofed.io.readers.tiff_levels import NotForTiffReader, stored_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histofed.core.types import SlideInfo
+    from histofed.io.readers.base import SlideReader
+    from histofed.io.readers.blocks import Ints
+    from histofed.io.readers.tiff_levels import StoredLevel
+
+VISITS_AT_ONCE = 8
+"""Blocks that one call of a thread decodes: enough that handing them over costs little."""
+
+PROBE_PX = 300
+MAX_DIFFERENCE = 2
+"""Grey levels by which two decoders of one JPEG may differ."""
+
+
+class TiffReader:
+    """A slide read block by block. Made by `histofed.io.readers.open_slide`."""
+
+    rule = "tiff"
+
+    def __init__(self, path: Path, info: SlideInfo, levels: list[StoredLevel]) -> None:
+        self._path = path
+        self._levels = levels
+        self._file = os.open(path, os.O_RDONLY)
+        self.info = info
+        self.blocks_decoded = 0
+        self.blocks_touched = 0
+
+    def read(
+        self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
+    ) -> NDArray[np.uint8]:
+        """Read a rectangle of one level as RGB; see `SlideReader.read`."""
+        corner = np.array([[x_px, y_px]])
+        ((_, pixels),) = self.read_many(
+            level, corner, width_px=width_px, height_px=height_px, batch_size=1
+        )
+        rectangle: NDArray[np.uint8] = pixels[0]
+        return rectangle
+
+    def read_many(
+        self,
+        level: int,
+        corners_N2: Ints,
+        *,
+        width_px: int,
+        height_px: int,
+        batch_size: int,
+        threads: int = 0,
+    ) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
+        """Read many rectangles of one level; see `SlideReader.read_many`."""
+        stored = self._levels[level]
+        plan = plan_reading(corners_N2, (width_px, height_px), stored.axes)
+        self.blocks_touched += plan.touched
+        batches = Batches(plan, (height_px, width_px), batch_size)
+        with _submitter(threads) as submit:
+            running: deque[Future[range]] = deque()
+            for start in range(0, len(plan.block_V), VISITS_AT_ONCE):
+                visits = range(start, min(start + VISITS_AT_ONCE, len(plan.block_V)))
+                batches.begin(visits)
+                running.append(submit(self._visit, stored, batches, visits))
+                if len(running) > 2 * threads:
+                    yield from self._finish(running.popleft(), batches)
+            while running:
+                yield from self._finish(running.popleft(), batches)
+            yield from batches.untouched()
+
+    def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
+        """Read the whole slide; see `SlideReader.thumbnail`."""
+        return read_thumbnail(self, mpp)
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _visit(self, stored: StoredLevel, batches: Batches, visits: range) -> range:
+        """Decode blocks and hand their pixels over; runs on any thread."""
+        for visit in visits:
+            pixels = self._block(stored, int(batches.plan.block_V[visit]))
+            for place, (top, left, y, x, height, width) in batches.plan.pairs(visit):
+                target = batches.pixels(place)[top : top + height, left : left + width]
+                target[:] = 255 if pixels is None else pixels[y : y + height, x : x + width]
+        return visits
+
+    def _finish(
+        self, running: Future[range], batches: Batches
+    ) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
+        visits = running.result()
+        self.blocks_decoded += len(visits)
+        yield from batches.finish(visits)
+
+    def _block(self, stored: StoredLevel, number: int) -> NDArray[np.uint8] | None:
+        """Decode one block; None where the scanner wrote none."""
+        length_bytes = stored.lengths_bytes[number]
+        if length_bytes == 0:
+            return None
+        try:
+            data = os.pread(self._file, length_bytes, stored.offsets_bytes[number])
+            if len(data) == length_bytes:
+                return stored.decode(data, number)
+            reason = "the file ends before it"
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error)
+        raise self._unreadable(stored, number, reason)
+
+    def _unreadable(self, stored: StoredLevel, number: int, reason: str) -> SlideUnreadable:
+        across, down = stored.axes
+        row, column = divmod(number, across.n_blocks)
+        x_px0 = round(column * across.block_px * self.info.width_px0 / across.length_px)
+        y_px0 = round(row * down.block_px * self.info.height_px0 / down.length_px)
+        return SlideUnreadable(
+            f"slide {self._path.name}: the region at x={x_px0}, y={y_px0} (level 0 pixels) cannot "
+            f"be read ({reason}); the file is damaged: copy it again"
+        )
+
+
+@contextmanager
+def _submitter(threads: int) -> Iterator[Callable[..., Future[range]]]:
+    """Yield what runs a function on one of several threads or, with none, at once."""
+    if threads == 0:
+        yield _at_once
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="blocks")
+    try:
+        yield pool.submit
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _at_once(function: Callable[..., range], *arguments: Any) -> Future[range]:
+    done: Future[range] = Future()
+    done.set_result(function(*arguments))
+    return done
+
+
+def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
+    """Open a slide that OpenSlide has opened.
+
+    Raises
+    ------
+    NotForTiffReader
+        The file is no tiled TIFF of a known family, or its pixels are not the reference's.
+    """
+    reader = TiffReader(path, reference.info, stored_levels(path, reference.info))
+    try:
+        for level in range(len(reference.info.level_sizes_px)):
+            _compare(reader, reference, level)
+    except BaseException:
+        reader.close()
+        raise
+    reader.blocks_decoded = reader.blocks_touched = 0
+    return reader
+
+
+def _compare(reader: TiffReader, reference: SlideReader, level: int) -> None:
+    """Refuse a level whose pixels are not the reference's, in the middle of the slide."""
+    width_px, height_px = (min(side_px, PROBE_PX) for side_px in reader.info.level_sizes_px[level])
+    x_px = (reader.info.level_sizes_px[level][0] - width_px) // 2
+    y_px = (reader.info.level_sizes_px[level][1] - height_px) // 2
+    try:
+        found, wanted = (
+            each.read(level, x_px, y_px, width_px=width_px, height_px=height_px)
+            for each in (reader, reference)
+        )
+    except SlideUnreadable as error:
+        msg = f"level {level} cannot be compared: {error}"
+        raise NotForTiffReader(msg) from error
+    # On level 0 each pixel is compared. On others OpenSlide places a region by level-0 pixels, and
+    # blends neighbours where that is between two: there the mean colours are compared.
+    difference = np.abs(found.astype(float) - wanted).max()
+    if level > 0:
+        difference = np.abs(found.mean(axis=(0, 1)) - wanted.mean(axis=(0, 1))).max()
+    if difference > MAX_DIFFERENCE:
+        msg = f"level {level} differs from OpenSlide by {difference:.0f} grey levels"
+        raise NotForTiffReader(msg)

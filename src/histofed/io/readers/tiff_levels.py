@@ -1,0 +1,107 @@
+"""Where the levels of a tiled TIFF lie in its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+from histofed.io.readers.blocks import Axis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histofed.core.types import SlideInfo
+
+VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
+"""Families whose levels are plain tiled directories; others overlap, stitch or hide them."""
+
+
+class NotForTiffReader(Exception):
+    """Why a file is left to the reference reader, in a few words. Never shown as an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLevel:
+    """A level as it lies in the file.
+
+    Attributes
+    ----------
+    axes
+        The level along x and along y.
+    offsets_bytes, lengths_bytes
+        Where each block is, row by row; length 0 is a block that was never written.
+    decode
+        Compressed bytes and number of a block -> pixels ``(height, width, 3)``.
+    """
+
+    axes: tuple[Axis, Axis]
+    offsets_bytes: tuple[int, ...]
+    lengths_bytes: tuple[int, ...]
+    decode: Callable[[bytes, int], NDArray[np.uint8]]
+
+
+def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
+    """Find the levels of a slide in its TIFF directories.
+
+    Raises
+    ------
+    NotForTiffReader
+        The file is no tiled TIFF of a known family.
+    """
+    if info.vendor not in VENDORS:
+        msg = f"format {info.vendor}"
+        raise NotForTiffReader(msg)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
+            levels = [_stored_level(_page(pages, size), size) for size in info.level_sizes_px]
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
+        msg = f"its directories cannot be read ({error})"
+        raise NotForTiffReader(msg) from error
+    if info.vendor == "aperio" and any(0 in level.lengths_bytes for level in levels):
+        msg = "blocks are missing"  # OpenSlide draws them from other levels
+        raise NotForTiffReader(msg)
+    return levels
+
+
+def _page(pages: list[tifffile.TiffPage], size_px: tuple[int, int]) -> tifffile.TiffPage:
+    """Return the directory of a level: of its size, or padded to whole blocks as Philips does."""
+    for page in pages:
+        width_px, height_px = page.imagewidth - size_px[0], page.imagelength - size_px[1]
+        if page.is_tiled and 0 <= width_px < page.tilewidth and 0 <= height_px < page.tilelength:
+            return page
+    msg = f"no tiles of level {size_px[0]} x {size_px[1]}"
+    raise NotForTiffReader(msg)
+
+
+def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLevel:
+    if page.imagedepth != 1 or page.planarconfig != tifffile.PLANARCONFIG.CONTIG:
+        msg = "colours or depths stored apart"
+        raise NotForTiffReader(msg)
+    if page.dtype != np.uint8 or page.samplesperpixel != 3:
+        msg = f"pixels of {page.samplesperpixel} x {page.dtype}, not 8-bit RGB"
+        raise NotForTiffReader(msg)
+    decode, tables = page.decode, page.jpegtables
+
+    def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
+        block, _, _ = decode(data, number, jpegtables=tables)
+        assert block is not None  # only empty data gives none
+        return np.asarray(block[0])
+
+    sides_px = ((page.imagewidth, page.tilewidth), (page.imagelength, page.tilelength))
+    across, down = (
+        Axis(length_px=length_px, block_px=block_px, n_blocks=-(-stored_px // block_px))
+        for length_px, (stored_px, block_px) in zip(size_px, sides_px, strict=True)
+    )
+    return StoredLevel(
+        axes=(across, down),
+        offsets_bytes=tuple(page.dataoffsets),
+        lengths_bytes=tuple(page.databytecounts),
+        decode=pixels,
+    )

@@ -1,0 +1,190 @@
+"""The fast reader shows what OpenSlide shows, or is not used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+import pytest
+import tifffile
+from PIL import Image
+
+from histofed.errors import SlideUnreadable
+from histofed.io.pyramid import write_pyramid
+from histofed.io.readers import open_slide, tiff, tiff_levels
+from histofed.io.readers.tiff import TiffReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CMU = "slides/CMU-1-Small-Region.svs"
+TCGA = "slides/tcga-cr-7395-01a-01-ts1.svs"
+DICOM = "slides/dicom-cmu-1-small-region/level-0-frames-0-30.dcm"
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    coarse = np.random.default_rng(0).integers(40, 250, (height // 20 + 2, width // 20 + 2, 3))
+    image = Image.fromarray(coarse.astype(np.uint8))
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def slide(tmp_path) -> Path:
+    return write_pyramid(tmp_path / "s.svs", picture(1531, 1203), mpp=0.25)
+
+
+@pytest.mark.parametrize("name", [CMU, TCGA])
+def test_every_pixel_of_every_level_is_openslides(test_data, name) -> None:
+    """Aperio with JPEG; Aperio with JPEG 2000, a colour profile and two levels."""
+    with (
+        open_slide(test_data / name, fallback_mpp=0.25) as fast,
+        openslide.OpenSlide(test_data / name) as reference,
+    ):
+        assert fast.rule == "tiff"
+        for level, (width, height) in enumerate(reference.level_dimensions):
+            expected = reference.read_region((0, 0), level, (width, height)).convert("RGB")
+            found = fast.read(level, 0, 0, width_px=width, height_px=height)
+            assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 2
+
+
+@pytest.mark.parametrize("name", [CMU, TCGA, DICOM])
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("threads", [0, 3])
+def test_many_rectangles_are_the_single_ones(test_data, name, fast, threads) -> None:
+    random = np.random.default_rng(0)
+    with open_slide(test_data / name, fallback_mpp=0.25, fast=fast) as slide:
+        width, height = slide.info.level_sizes_px[-1]
+        corners = random.integers((-40, -40), (width, height), (40, 2))
+        seen = []
+        for numbers, pixels in slide.read_many(
+            len(slide.info.level_sizes_px) - 1,
+            corners,
+            width_px=90,
+            height_px=70,
+            batch_size=7,
+            threads=threads,
+        ):
+            assert pixels.shape == (len(numbers), 70, 90, 3)
+            seen.extend(numbers.tolist())
+            for number, found in zip(numbers, pixels, strict=True):
+                x, y = corners[number].tolist()
+                expected = slide.read(
+                    len(slide.info.level_sizes_px) - 1, x, y, width_px=90, height_px=70
+                )
+                np.testing.assert_array_equal(found, expected)
+        assert sorted(seen) == list(range(40))
+
+
+def test_each_block_is_decoded_once(slide) -> None:
+    corners = np.stack(np.meshgrid(np.arange(0, 1400, 111), np.arange(0, 1100, 111)), -1)
+    with open_slide(slide) as reader:
+        assert isinstance(reader, TiffReader)
+        for _ in reader.read_many(
+            0, corners.reshape(-1, 2), width_px=111, height_px=111, batch_size=4, threads=2
+        ):
+            pass
+        # 13 * 111 = 1443 px and 10 * 111 = 1110 px are 6 and 5 blocks of 256.
+        assert (reader.blocks_decoded, reader.blocks_touched) == (30, 30)
+
+
+def test_reading_may_stop_half_way(slide) -> None:
+    corners = np.stack(np.meshgrid(np.arange(0, 1400, 100), np.arange(0, 1100, 100)), -1)
+    with open_slide(slide) as reader:
+        batches = reader.read_many(
+            0, corners.reshape(-1, 2), width_px=100, height_px=100, batch_size=2, threads=2
+        )
+        next(batches)
+        batches.close()
+        assert reader.read(0, 5, 6, width_px=9, height_px=8).shape == (8, 9, 3)
+
+
+def test_nothing_to_read(slide) -> None:
+    with open_slide(slide) as reader:
+        nothing = np.zeros((0, 2), dtype=np.int64)
+        assert not list(reader.read_many(0, nothing, width_px=9, height_px=9, batch_size=4))
+        outside = np.array([[5000, 5000], [-100, 3]])
+        ((numbers, pixels),) = reader.read_many(0, outside, width_px=9, height_px=9, batch_size=4)
+        assert sorted(numbers.tolist()) == [0, 1]
+        assert (pixels == 255).all()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"compression": "lzw"},
+        {"compression": "deflate", "predictor": True},
+        {"compression": None},
+        {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)},
+    ],
+    ids=["lzw", "deflate", "none", "jpeg-420"],
+)
+def test_generic_tiff(tmp_path, stored) -> None:
+    path = tmp_path / "g.tif"
+    tags = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(
+        path, picture(700, 610), tile=(256, 128), **{"photometric": "rgb", **stored}, **tags
+    )
+    with open_slide(path) as fast, open_slide(path, fast=False) as slow:
+        assert (fast.rule, slow.rule) == ("tiff", "openslide")
+        size = {"width_px": 700, "height_px": 610}
+        difference = fast.read(0, 0, 0, **size).astype(int) - slow.read(0, 0, 0, **size)
+        assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("vendor", ["generic", "aperio"])
+def test_a_block_that_was_never_written_is_what_openslide_makes_of_it(tmp_path, vendor) -> None:
+    path = write_pyramid(tmp_path / "s.tif", picture(1531, 1203), mpp=0.25, vendor=vendor)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags["TileByteCounts"]
+        assert tag.dtype == tifffile.DATATYPE.LONG
+        content[tag.valueoffset : tag.valueoffset + 4] = bytes(4)
+    path.write_bytes(content)
+    with open_slide(path) as fast, open_slide(path, fast=False) as slow:
+        assert fast.rule == {"generic": "tiff", "aperio": "openslide: blocks are missing"}[vendor]
+        found = fast.read(0, 0, 0, width_px=400, height_px=300)
+        assert (found[:256, :256] == 255).all()
+        np.testing.assert_array_equal(found, slow.read(0, 0, 0, width_px=400, height_px=300))
+
+
+def test_damage_is_refused_by_name_and_place_and_stays_there(tmp_path, slide) -> None:
+    content = bytearray(slide.read_bytes())
+    with tifffile.TiffFile(slide) as file:
+        offset, length = file.pages[0].dataoffsets[7], file.pages[0].databytecounts[7]
+    content[offset : offset + length] = bytes(length)
+    path = tmp_path / "hurt.svs"
+    path.write_bytes(content)
+    for fast in (True, False):
+        with open_slide(path, fast=fast) as reader:
+            with pytest.raises(SlideUnreadable, match=r"slide hurt\.svs: the region at x=\d+, y=2"):
+                reader.read(0, 256, 256, width_px=50, height_px=50)
+            assert reader.read(0, 0, 0, width_px=50, height_px=50).shape == (50, 50, 3)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(slide) -> None:
+    with open_slide(slide) as reader:
+        with slide.open("r+b") as file:
+            file.truncate(5000)
+        with pytest.raises(SlideUnreadable, match=r"slide s\.svs: .*the file ends before it"):
+            reader.read(0, 1300, 1100, width_px=50, height_px=50)
+
+
+def test_other_formats_are_left_to_openslide_and_say_so(test_data) -> None:
+    with open_slide(test_data / DICOM) as reader:
+        assert reader.rule == "openslide: format dicom"
+
+
+def test_other_colours_than_openslides_are_left_to_openslide(slide, monkeypatch) -> None:
+    """As a decoder that takes YCbCr for RGB would show them."""
+
+    def swapped(path, info):
+        levels = tiff_levels.stored_levels(path, info)
+        for level in levels:
+            decode = level.decode
+            object.__setattr__(level, "decode", lambda *a, d=decode: d(*a)[..., ::-1])
+        return levels
+
+    monkeypatch.setattr(tiff, "stored_levels", swapped)
+    with open_slide(slide) as reader:
+        assert reader.rule.startswith("openslide: level 0 differs from OpenSlide by ")
