@@ -132,6 +132,79 @@ def test_generic_tiff(tmp_path, stored) -> None:
         assert np.abs(difference).max() <= 2
 
 
+def write_ome(path: Path, pixels: np.ndarray) -> Path:
+    """As converters write it: coarser levels in sub-directories of the first."""
+    with tifffile.TiffWriter(path) as tiff:
+        stored = {"tile": (256, 256), "photometric": "rgb", "compression": "jpeg"}
+        tags = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER"}
+        tiff.write(pixels, subifds=2, metadata={"axes": "YXS"}, **stored, **tags)
+        for down in (2, 8):
+            small = Image.fromarray(pixels).reduce(down)
+            tiff.write(np.asarray(small), subfiletype=1, **stored)
+    return path
+
+
+def test_ome_tiff_shows_the_levels_that_openslide_does_not_know(tmp_path) -> None:
+    pixels = picture(1600, 1203)
+    path = write_ome(tmp_path / "s.ome.tif", pixels)
+    with open_slide(path) as fast, open_slide(path, fast=False) as slow:
+        assert fast.rule == "tiff"
+        assert slow.info.level_sizes_px == ((1600, 1203),)
+        assert fast.info.level_sizes_px == ((1600, 1203), (800, 602), (200, 151))
+        assert fast.info.mpp == slow.info.mpp == 0.5
+        size = {"width_px": 1600, "height_px": 1203}
+        np.testing.assert_array_equal(fast.read(0, 0, 0, **size), slow.read(0, 0, 0, **size))
+        coarse = fast.read(2, 30, 20, width_px=100, height_px=90)
+        with tifffile.TiffFile(path) as file:
+            expected = file.series[0].levels[2].asarray()[20:110, 30:130]
+        np.testing.assert_array_equal(coarse, expected)
+
+
+def write_philips(path: Path, pixels: np.ndarray) -> Path:
+    """Each level padded to whole blocks, and the pixel spacing in XML."""
+    spacing = '<Attribute Name="DICOM_PIXEL_SPACING" PMSVR="IDoubleArray">"{0}" "{0}"</Attribute>'
+    levels = "".join(
+        f'<DataObject ObjectType="PixelDataRepresentation">'
+        f"{spacing.format(0.00025 * down)}</DataObject>"
+        for down in (1, 2, 4)
+    )
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8" ?><DataObject ObjectType="DPUfsImport">'
+        '<Attribute Name="PIM_DP_SCANNED_IMAGES" PMSVR="IDataObjectArray"><Array>'
+        '<DataObject ObjectType="DPScannedImage">'
+        '<Attribute Name="PIM_DP_IMAGE_TYPE" PMSVR="IString">WSI</Attribute>'
+        f"{spacing.format(0.00025)}"
+        '<Attribute Name="PIIM_PIXEL_DATA_REPRESENTATION_SEQUENCE" PMSVR="IDataObjectArray">'
+        f"<Array>{levels}</Array></Attribute></DataObject></Array></Attribute></DataObject>"
+    )
+    with tifffile.TiffWriter(path) as tiff:
+        for level, down in enumerate((1, 2, 4)):
+            small = np.asarray(Image.fromarray(pixels).reduce(down))
+            rows, columns = (-length % 512 for length in small.shape[:2])
+            tiff.write(
+                np.pad(small, ((0, rows), (0, columns), (0, 0)), constant_values=255),
+                tile=(512, 512),
+                photometric="rgb",
+                compression="jpeg",
+                software="Philips DP v1.0",
+                description=None if level else xml,
+                metadata=None,
+                subfiletype=int(level > 0),
+            )
+    return path
+
+
+def test_philips_tiff_whose_levels_are_padded(tmp_path) -> None:
+    path = write_philips(tmp_path / "s.tiff", picture(1600, 1203))
+    with open_slide(path) as fast, open_slide(path, fast=False) as slow:
+        assert (fast.rule, fast.info.vendor, fast.info.mpp) == ("tiff", "philips", 0.25)
+        assert fast.info.level_sizes_px == ((2048, 1536), (1024, 768), (512, 384))
+        for level, (width, height) in enumerate(fast.info.level_sizes_px):
+            size = {"width_px": width + 3, "height_px": height + 5}
+            found, expected = (each.read(level, 0, 0, **size) for each in (fast, slow))
+            np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("vendor", ["generic", "aperio"])
 def test_a_block_that_was_never_written_is_what_openslide_makes_of_it(tmp_path, vendor) -> None:
     path = write_pyramid(tmp_path / "s.tif", picture(1531, 1203), mpp=0.25, vendor=vendor)

@@ -11,10 +11,12 @@ import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from histofed.core.tiling import downsamples
 from histofed.errors import SlideUnreadable
 from histofed.io.readers.base import read_thumbnail
 from histofed.io.readers.batches import Batches
@@ -38,6 +40,8 @@ VISITS_AT_ONCE = 8
 PROBE_PX = 300
 MAX_DIFFERENCE = 2
 """Grey levels by which two decoders of one JPEG may differ."""
+MAX_COLOUR_DIFFERENCE = 10
+"""Grey levels by which the mean colour of a level may differ from that of level 0."""
 
 
 class TiffReader:
@@ -175,9 +179,13 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
     NotForTiffReader
         The file is no tiled TIFF of a known family, or its pixels are not the reference's.
     """
-    reader = TiffReader(path, reference.info, stored_levels(path, reference.info))
+    levels = stored_levels(path, reference.info)
+    sizes_px = tuple(
+        (across.length_px, down.length_px) for across, down in (e.axes for e in levels)
+    )
+    reader = TiffReader(path, replace(reference.info, level_sizes_px=sizes_px), levels)
     try:
-        for level in range(len(reference.info.level_sizes_px)):
+        for level in range(len(levels)):
             _compare(reader, reference, level)
     except BaseException:
         reader.close()
@@ -188,22 +196,32 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
 
 def _compare(reader: TiffReader, reference: SlideReader, level: int) -> None:
     """Refuse a level whose pixels are not the reference's, in the middle of the slide."""
-    width_px, height_px = (min(side_px, PROBE_PX) for side_px in reader.info.level_sizes_px[level])
-    x_px = (reader.info.level_sizes_px[level][0] - width_px) // 2
-    y_px = (reader.info.level_sizes_px[level][1] - height_px) // 2
+    known = level < len(reference.info.level_sizes_px)
+    down = (1.0, 1.0) if known else downsamples(reader.info, level)
+    size_px = reader.info.level_sizes_px[level]
+    width_px, height_px = (
+        max(1, min(side_px, round(PROBE_PX / d))) for side_px, d in zip(size_px, down, strict=True)
+    )
+    x_px, y_px = (size_px[0] - width_px) // 2, (size_px[1] - height_px) // 2
     try:
-        found, wanted = (
-            each.read(level, x_px, y_px, width_px=width_px, height_px=height_px)
-            for each in (reader, reference)
+        found = reader.read(level, x_px, y_px, width_px=width_px, height_px=height_px)
+        wanted = reference.read(
+            level if known else 0,
+            round(x_px * down[0]),
+            round(y_px * down[1]),
+            width_px=round(width_px * down[0]),
+            height_px=round(height_px * down[1]),
         )
     except SlideUnreadable as error:
         msg = f"level {level} cannot be compared: {error}"
         raise NotForTiffReader(msg) from error
     # On level 0 each pixel is compared. On others OpenSlide places a region by level-0 pixels, and
-    # blends neighbours where that is between two: there the mean colours are compared.
-    difference = np.abs(found.astype(float) - wanted).max()
-    if level > 0:
-        difference = np.abs(found.mean(axis=(0, 1)) - wanted.mean(axis=(0, 1))).max()
-    if difference > MAX_DIFFERENCE:
+    # blends neighbours where that is between two, or has no such level: mean colours are compared.
+    difference = (
+        np.abs(found.astype(float) - wanted).max()
+        if level == 0
+        else np.abs(found.mean(axis=(0, 1)) - wanted.mean(axis=(0, 1))).max()
+    )
+    if difference > (MAX_DIFFERENCE if known else MAX_COLOUR_DIFFERENCE):
         msg = f"level {level} differs from OpenSlide by {difference:.0f} grey levels"
         raise NotForTiffReader(msg)

@@ -47,7 +47,9 @@ class StoredLevel:
 
 
 def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
-    """Find the levels of a slide in its TIFF directories.
+    """Find the levels of a slide in its TIFF directories, those that OpenSlide sees first.
+
+    OME-TIFF keeps coarser levels in sub-directories, of which OpenSlide does not know.
 
     Raises
     ------
@@ -59,8 +61,12 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
         raise NotForTiffReader(msg)
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
-            levels = [_stored_level(_page(pages, size), size) for size in info.level_sizes_px]
+            pages = [page.aspage() for page in tiff.pages]
+            sizes_px = list(info.level_sizes_px)
+            if tiff.is_ome:
+                pages = [level.keyframe for level in tiff.series[0].levels]
+                sizes_px += [(page.imagewidth, page.imagelength) for page in pages[len(sizes_px) :]]
+            levels = [_stored_level(_page(pages, size_px), size_px) for size_px in sizes_px]
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         msg = f"its directories cannot be read ({error})"
         raise NotForTiffReader(msg) from error
