@@ -31,7 +31,7 @@ class Batches:
         self._batch_size = batch_size
         n_batches = -(-len(plan.order_N) // batch_size)
         self._waiting = np.bincount(plan.place_P // batch_size, minlength=n_batches)
-        self._shape = (batch_size, *size_px, 3)
+        self._shape = (min(batch_size, len(plan.order_N)), *size_px, 3)
         self._open: dict[int, NDArray[np.uint8]] = {}
         self._spare: list[NDArray[np.uint8]] = []
         covered_px = int(plan.window_P6[:, 4:].prod(axis=1).sum())

@@ -180,9 +180,7 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
         The file is no tiled TIFF of a known family, or its pixels are not the reference's.
     """
     levels = stored_levels(path, reference.info)
-    sizes_px = tuple(
-        (across.length_px, down.length_px) for across, down in (e.axes for e in levels)
-    )
+    sizes_px = tuple((each.axes[0].length_px, each.axes[1].length_px) for each in levels)
     reader = TiffReader(path, replace(reference.info, level_sizes_px=sizes_px), levels)
     try:
         for level in range(len(levels)):
