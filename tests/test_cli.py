@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,8 +45,59 @@ def test_a_refusal_is_a_sentence_on_stderr(capsys):
     assert main(["train", "trainer.max_epoch=3"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("histofed train: train: trainer.max_epoch is not known")
+    assert captured.err.startswith("histofed train: trainer.max_epoch is not known")
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "seeed=1", "--multirun"], "seeed is not known. Allowed: .*Did you mean seed"),
+        (["train", "--multirun", "cancer=lung,brest"], "cancer=brest is not known.*cancer=breast"),
+        (["train", "--cfg", "job", "trainer.max_epoch=80"], "Did you mean trainer.max_epochs"),
+        (["train", "trainer.max_epochs", "80"], "written name=value, without spaces"),
+        (
+            ["train", "--max-epochs", "5"],
+            "--max-epochs is not a flag; options are written name=val",
+        ),
+        (["tile", "strategy=fedavg"], "strategy is no choice of tile; its choices are: none"),
+    ],
+)
+def test_misspelt_options_are_refused_with_what_is_allowed(arguments, said, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.match(f"histofed {arguments[0]}: .*{said}", captured.err, re.DOTALL)
+    assert "Hydra" not in captured.err
+    assert "HYDRA" not in captured.err
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_help_of_a_verb_explains_its_options(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert VERBS[verb] in shown
+    assert "defaults:" not in shown
+    assert "Hydra" not in shown
+    options = compose_names(verb)
+    assert [name for name in options if f"{name}:" not in shown] == []
+
+
+def compose_names(verb: str) -> list[str]:
+    """Options of a verb that come from no group."""
+    from histofed.pipeline.config import groups
+    from histofed.pipeline.schema import SCHEMAS
+
+    return [f.name for f in dataclasses.fields(SCHEMAS[verb]) if f.name not in groups()]
+
+
+def test_help_names_the_choices_of_a_verb(capsys):
+    assert main(["federate", "-h"]) == 0
+    shown = capsys.readouterr().out
+    assert "cancer=breast|demo|lung|mesothelioma|myeloma" in shown
+    assert "strategy=" in shown
+    assert main(["train", "--help"]) == 0
+    assert "strategy=" not in capsys.readouterr().out
 
 
 def test_words_of_users_are_not_markup(capsys):
@@ -101,3 +154,16 @@ def test_multirun_runs_every_job_and_keeps_the_worst_code(tmp_path, capsys, monk
     captured = capsys.readouterr()
     assert "is not a run folder" in captured.err
     assert "Traceback" not in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    program = [sys.executable, "-m", "histofed", "train", "--help"]
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=tmp_path
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""

@@ -2,20 +2,22 @@
 
 Options are Hydra overrides; Hydra's own flags (``--multirun``, ``--cfg job``, ``--config-dir``)
 work as everywhere. Exit codes: 0 done, 1 crash, 2 refused (the message says why), 3 work left,
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 import histofed
-from histofed.errors import HistofedError
+from histofed.errors import ConfigError, HistofedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,13 @@ VERBS = {
 
 REFUSED = 2
 INTERRUPTED = 130
+UNREAD = 141
+
+HYDRA_FLAGS = {
+    "--cfg": 1, "-c": 1, "--resolve": 0, "--info": 1, "-i": 1, "--multirun": 0, "-m": 0,
+    "--package": 1, "-p": 1, "--config-dir": 1, "-cd": 1, "--hydra-help": 0,
+}  # fmt: skip
+"""Flags that are handed over, and how many words belong to each."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(f"[red]histofed: {escape(verb)} is not a verb.[/] One of: {', '.join(VERBS)}")
         return REFUSED
     try:
+        if any(argument in ("-h", "--help") for argument in overrides):
+            from histofed.pipeline.usage import usage
+
+            Console().print(usage(verb, VERBS[verb]), highlight=False, soft_wrap=True)
+            return 0
         if any(argument.startswith("-") for argument in overrides):
             return _through_hydra(verb, overrides)
         from histofed.pipeline.config import compose
 
         return _run(verb, compose(verb, overrides))
+    except BrokenPipeError:  # as in `histofed ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except (HistofedError, OSError) as error:
         return _refuse(verb, error)
     except KeyboardInterrupt:
@@ -84,8 +101,11 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     """Hand over to Hydra for its flags; every job runs the same verb."""
     import hydra
 
-    from histofed.pipeline.config import checked, config_dir
+    from histofed.pipeline.config import check_options, checked, config_dir
 
+    flags, options = _apart(overrides)
+    if not {"--config-dir", "-cd", "--package", "-p"} & set(flags):  # these bring other names
+        check_options(verb, options)
     codes: list[int] = []
 
     def job(config: DictConfig) -> None:
@@ -94,19 +114,37 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
         except (HistofedError, OSError) as error:  # the other jobs of a sweep go on
             codes.append(_refuse(verb, error))
 
-    # Runs have their own folders; Hydra needs none.
-    folders = ["hydra.run.dir=.", "hydra.sweep.dir=runs/multirun", "hydra.sweep.subdir=."]
-    quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     program = sys.argv
-    # Hydra wants its flags, and what belongs to them, before all options.
-    options = [each for each in overrides if each[0] == "~" or ("=" in each and each[0] != "-")]
-    flags = [each for each in overrides if each not in options]
-    sys.argv = [f"histofed {verb}", *flags, *options, *folders, *quiet]
-    try:
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
-    finally:
-        sys.argv = program
+    with tempfile.TemporaryDirectory() as unused:  # runs have their own folders
+        folders = ["hydra.run.dir=.", f"hydra.sweep.dir={unused}", "hydra.sweep.subdir=."]
+        quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+        # Hydra wants its flags, and what belongs to them, before all options.
+        sys.argv = [f"histofed {verb}", *flags, *options, *folders, *quiet]
+        try:
+            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
+        finally:
+            sys.argv = program
     return max(codes, default=0)
+
+
+def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags with the words that belong to them, and the options."""
+    flags, options, owed = [], [], 0
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if owed:
+            flags.append(argument)
+            owed -= 1
+        elif name in HYDRA_FLAGS:
+            flags.append(argument)
+            owed = HYDRA_FLAGS[name] if not value else 0
+        elif argument.startswith("-"):
+            msg = f"{argument} is not a flag; options are written name=value, as in seed=1. "
+            msg += f"Flags: --help, {', '.join(each for each in HYDRA_FLAGS if each[1] == '-')}"
+            raise ConfigError(msg)
+        else:
+            options.append(argument)
+    return flags, options
 
 
 def _help() -> str:
@@ -114,7 +152,7 @@ def _help() -> str:
     return (
         f"[bold]histofed {histofed.__version__}[/]  federated computational pathology\n\n"
         f"histofed VERB \\[option=value ...]\n\n{verbs}\n\n"
-        "Options and their defaults: configs/<verb>.yaml, or `histofed VERB --cfg job`.\n"
+        "Options, with what they mean: `histofed VERB --help`.\n"
         "First steps: `histofed demo`"
     )
 

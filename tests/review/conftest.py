@@ -112,7 +112,7 @@ def make_site(folder: Path) -> ReviewData:
     ]
     return ReviewData(
         title="Demo run",
-        task="mutated",
+        question="Is it mutated?",
         positive="mutated",
         cases=tuple(
             Case(patient_id=who, site=site, label=label, probability=p, slide_ids=slides)

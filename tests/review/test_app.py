@@ -54,7 +54,9 @@ def test_a_slide_is_described(client: TestClient) -> None:
     assert (slide["zoom_tile_px"], slide["overlap_px"]) == (512, 1)
     assert slide["side_px0"] == 224
     assert [head["name"] for head in slide["heads"]] == ["attention", "evidence"]
-    assert slide["heads"][0]["min"] == pytest.approx(0.001)
+    assert slide["heads"][0]["low"] == pytest.approx(0.001)
+    # The sign of the evidence has a meaning: its colours are even about zero.
+    assert slide["heads"][1]["low"] == -slide["heads"][1]["high"] < 0
 
 
 def test_scores_arrive_raw(client: TestClient, site: ReviewData) -> None:

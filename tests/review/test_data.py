@@ -49,12 +49,13 @@ def test_heads_are_described_from_finite_scores() -> None:
         features_digest="f",
     )
     attention, evidence, void = heads.describe(scores, positive="mutated")
-    assert (attention["name"], attention["min"], attention["max"]) == ("attention", 0.25, 0.75)
+    assert (attention["name"], attention["low"], attention["high"]) == ("attention", 0.25, 0.75)
     assert attention["n_tiles"] == 2
     assert attention["quantiles"]["0.5"] == 0.5
     assert evidence["label"] == "Evidence"
     assert "“mutated”" in evidence["note"]
-    assert (void["n_tiles"], void["min"], void["quantiles"]["0.99"]) == (0, None, None)
+    assert (evidence["low"], evidence["high"]) == (-4, 4)  # even about zero
+    assert (void["n_tiles"], void["low"], void["quantiles"]["0.99"]) == (0, None, None)
     triples = np.frombuffer(heads.pack(scores, "tile_logit"), dtype="<f4").reshape(-1, 3)
     np.testing.assert_array_equal(triples, [[0, 0, -2], [131_072, 7, 0], [5, 5, 4]])
 

@@ -56,6 +56,11 @@ def test_keys(tab: Page, reviewer: Any) -> None:
     tab.keyboard.press("Escape")
     reviewer.expect(tab.locator("#keys")).not_to_be_visible()
     reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    tab.locator("#head").focus()
+    tab.keyboard.press("j")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.press("k")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
     tab.locator("#filter").fill("jh")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
 

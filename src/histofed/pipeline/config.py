@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,6 +47,30 @@ def groups() -> dict[str, list[str]]:
     }
 
 
+def files_of(verb: str) -> list[Path]:
+    """Return the config file of a verb, and before it those that it starts from."""
+    file = config_dir() / f"{verb}.yaml"
+    bases = [each for each in _defaults(file) if isinstance(each, str) and each != "_self_"]
+    return [*(path for base in bases for path in files_of(base)), file]
+
+
+def groups_of(verb: str) -> list[str]:
+    """Return the config groups that a verb has a choice of."""
+    found = [
+        str(name).removeprefix("optional ")
+        for file in files_of(verb)
+        for each in _defaults(file)
+        if not isinstance(each, str)
+        for name in each
+    ]
+    return sorted(set(found))
+
+
+def _defaults(file: Path) -> list[Any]:
+    loaded = OmegaConf.load(file)
+    return list(loaded.get("defaults", [])) if isinstance(loaded, DictConfig) else []
+
+
 def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
     """Compose and check the options of a verb.
 
@@ -55,19 +80,35 @@ def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
         A misspelt or impossible option; it is named with what is allowed.
     """
     overrides = [quoted(each) for each in overrides]
+    check_options(verb, overrides)
+    return checked(verb, _compose(verb, overrides))
+
+
+def check_options(verb: str, overrides: Sequence[str]) -> None:
+    """Check that options are written as options, and that what they name exists.
+
+    Raises
+    ------
+    ConfigError
+        One is misspelt; it is named with what is allowed.
+    """
+    for each in overrides:
+        if "=" not in each and not each.startswith("~"):
+            msg = f"{each!r}: options are written name=value, without spaces"
+            raise ConfigError(msg)
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        msg = f"{verb}: options are written name=value, {_first_line(error)}"
+        msg = f"options are written name=value, {_first_line(error)}"
         raise ConfigError(msg) from error
     choices = [item for item in parsed if item.key_or_group in groups()]
     for item in choices:
-        _check_choice(item)
-    known = _compose(verb, [item.input_line for item in choices if item.input_line])
+        _check_choice(verb, item)
+    alone = [item.input_line for item in choices if not item.is_sweep_override()]
+    known = _compose(verb, [line for line in alone if line])
     for item in parsed:
         if item.key_or_group not in groups():
-            _check_name(verb, item.key_or_group, known)
-    return checked(verb, _compose(verb, overrides))
+            _check_name(item.key_or_group, known)
 
 
 def checked(verb: str, config: DictConfig) -> DictConfig:
@@ -86,7 +127,7 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         if not missing:
             OmegaConf.resolve(typed)
     except OmegaConfBaseException as error:
-        msg = f"{verb}: {getattr(error, 'full_key', '') or ''}: {_first_line(error)}"
+        msg = f"{getattr(error, 'full_key', '') or 'options'}: {_first_line(error)}"
         raise ConfigError(msg) from error
     if missing:
         msg = f"{', '.join(missing)} must be given, as in `histofed {verb} {missing[0]}=...`"
@@ -123,19 +164,25 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra.compose(verb, list(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        msg = f"{verb}: {_first_line(error.__cause__ or error)}"
+        msg = _first_line(error.__cause__ or error)
         raise ConfigError(msg) from error
 
 
-def _check_choice(item: Override) -> None:
-    """Check ``group=choice``."""
+def _check_choice(verb: str, item: Override) -> None:
+    """Check ``group=choice``, or each of ``group=one,two``."""
     group, allowed = item.key_or_group, groups()[item.key_or_group]
-    choice = item.value()
-    if choice not in allowed and not (choice is None and group == "experiment"):
-        raise _unknown(group + "=" + str(choice), str(choice), allowed, prefix=group + "=")
+    if group not in groups_of(verb):
+        theirs = ", ".join(groups_of(verb)) or "none"
+        msg = f"{group} is no choice of {verb}; its choices are: {theirs}"
+        raise ConfigError(msg)
+    value = item.value()
+    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+        name = choice.text if isinstance(choice, QuotedString) else choice
+        if name not in allowed and not (name is None and group == "experiment"):
+            raise _unknown(group + "=" + str(name), str(name), allowed, prefix=group + "=")
 
 
-def _check_name(verb: str, name: str, known: DictConfig) -> None:
+def _check_name(name: str, known: DictConfig) -> None:
     """Check that an option exists, part by part."""
     if name.split(".")[0].split("/")[0] == "hydra":
         return
@@ -147,7 +194,7 @@ def _check_name(verb: str, name: str, known: DictConfig) -> None:
             if depth == 0:
                 allowed = sorted({*allowed, *(group for group in groups() if group in node)})
             parent = "".join(f"{above}." for above in parts[:depth])
-            raise _unknown(verb + ": " + name, part, allowed, prefix=parent)
+            raise _unknown(name, part, allowed, prefix=parent)
         node = node._get_node(part)
         node = node if isinstance(node, DictConfig) else None
 

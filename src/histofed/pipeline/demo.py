@@ -44,7 +44,9 @@ def run(config: DemoConfig) -> int:
     for name, stage in stages.items():
         started = time.monotonic()
         terminal.console.rule(f"[bold]{name}", align="left")
-        if code := stage():
+        with terminal.inside_another_verb():
+            code = stage()
+        if code:
             return code
         seconds[name] = round(time.monotonic() - started, 1)
     summary = _summary(run_folder, cohort, masks=masks, seconds=seconds)

@@ -63,5 +63,8 @@ def run(config: ExtractConfig) -> int:
 
     table = store.folder / "slides.csv"
     outcomes = each_slide("Features", slides, work, table=table)
-    following = f"histofed train cohort={config.cohort or 'TABLE'} features={config.features}"
+    following = (
+        f"histofed federate cohort={config.cohort or 'TABLE'} features={config.features} "
+        "cancer=... task=..."
+    )
     return close("extract", outcomes, folder=store.folder, table=table, following=following)

@@ -59,7 +59,7 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
             raise ReviewError(msg)
     return ReviewData(
         title=config.cancer.title,
-        task=task.name,
+        question=config.task.sense,
         positive=task.classes[1],
         cases=tuple(
             Case(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 
+_inside_another_verb = False
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -86,6 +88,17 @@ def _lines(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
     console.print(escape(f"{title}: {done}/{total} {unit} in {time.monotonic() - started:.0f} s"))
 
 
+@contextmanager
+def inside_another_verb() -> Iterator[None]:
+    """Name no next command meanwhile: the verb that calls others goes on by itself."""
+    global _inside_another_verb
+    _inside_another_verb = True
+    try:
+        yield
+    finally:
+        _inside_another_verb = False
+
+
 def say(text: str) -> None:
     """Print one plain line."""
     console.print(escape(text))
@@ -109,5 +122,6 @@ def closing(title: str, facts: Mapping[str, str], *, next_command: str = "") -> 
     for name, value in facts.items():
         grid.add_row(escape(name), escape(value))
     console.print(Panel(grid, title=f"[bold]{escape(title)}[/]", title_align="left", expand=False))
-    if next_command:  # below the panel, unfolded, so that it can be copied
+    if next_command and not _inside_another_verb:
+        # Below the panel, unfolded, so that it can be copied.
         console.print(f"next: [bold]{escape(next_command)}[/]")

@@ -121,7 +121,7 @@ def _routes(site: ReviewData, pool: SlidePool) -> APIRouter:
 def _cases(site: ReviewData) -> dict[str, Any]:
     return {
         "title": site.title,
-        "task": site.task,
+        "question": site.question,
         "positive": site.positive,
         "cases": [
             {

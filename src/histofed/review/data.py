@@ -52,14 +52,16 @@ class ReviewData:
     ----------
     title
         Heading of the page, such as the name of the run.
-    task, positive
-        Name of the task and of its positive class.
+    question
+        What is predicted, as a sentence.
+    positive
+        Name of the positive class.
     slides
         ``slide_id`` -> slide.
     """
 
     title: str
-    task: str
+    question: str
     positive: str
     cases: tuple[Case, ...]
     slides: Mapping[str, Slide]

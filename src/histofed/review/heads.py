@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     from histofed.core.types import TileScores
 
+SIGNED = frozenset({"evidence", "tile_logit"})
+"""Heads whose sign has a meaning: their colours are even about zero."""
+
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 _EVIDENCE = (
     "Evidence",
-    "Bright = speaks for “{positive}”, dark = against; not proof.",
+    "Bright = speaks for “{positive}”, dark = against, the middle of the bar = neither; not proof.",
 )
 _WORDS = {
     "attention": ("Attention", "Bright = the model looked here; not proof of tumour."),
@@ -54,13 +57,17 @@ def _describe(name: str, scores_N: NDArray[np.float32], positive: str) -> dict[s
     label, note = _WORDS.get(name, (name.replace("_", " ").capitalize(), "Bright = high value."))
     finite = scores_N[np.isfinite(scores_N)].astype(np.float64)
     known = len(finite) > 0
+    low, high = (float(finite.min()), float(finite.max())) if known else (None, None)
+    if known and name in SIGNED:
+        high = float(np.abs(finite).max())
+        low = -high
     return {
         "name": name,
         "label": label,
         "note": note.format(positive=positive),
         "n_tiles": len(finite),
-        "min": float(finite.min()) if known else None,
-        "max": float(finite.max()) if known else None,
+        "low": low,
+        "high": high,
         "quantiles": {
             f"{each:g}": float(np.quantile(finite, each)) if known else None for each in QUANTILES
         },

@@ -95,7 +95,7 @@ async function showHead(mine) {
   try {
     const triples = await api.scores(slideId, head.name);
     if (mine !== turn || head !== controls.chosen) return;
-    view.heatmap.show(triples, { min: head.min, max: head.max, sidePx0 });
+    view.heatmap.show(triples, { low: head.low, high: head.high, sidePx0 });
   } catch (error) {
     if (mine === turn) say(error.message, { problem: true });
   }
@@ -142,7 +142,7 @@ async function start() {
   }
   document.title = `${site.title} · review`;
   byId("title").textContent = site.title;
-  byId("task").textContent = `Task: ${site.task} · bars show the predicted chance of “${site.positive}”`;
+  byId("task").textContent = `${site.question} · bars show the predicted chance of “${site.positive}”`;
   list.fill(site.cases, site.positive);
   if (site.cases.length === 0) say("This run has no patients.");
   else if (!fromAddress()) list.choose(site.cases[0], { focus: true });

@@ -66,8 +66,8 @@ export class HeatControls {
 
   #legend() {
     const { chosen } = this;
-    byId("legend-min").textContent = chosen ? numberInWords(chosen.min) : "–";
-    byId("legend-max").textContent = chosen ? numberInWords(chosen.max) : "–";
+    byId("legend-min").textContent = chosen ? numberInWords(chosen.low) : "–";
+    byId("legend-max").textContent = chosen ? numberInWords(chosen.high) : "–";
     byId("note").textContent = chosen ? chosen.note : this.problem;
   }
 

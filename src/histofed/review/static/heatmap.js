@@ -22,14 +22,14 @@ function endsOf(starts, sidePx0) {
 }
 
 /** Tiles with a colour each, lowest score first; tiles without a score are left out. */
-function colourTiles(triples, { min, max, sidePx0 }) {
+function colourTiles(triples, { low, high, sidePx0 }) {
   const rights = endsOf(triples.filter((_, i) => i % 3 === 0), sidePx0);
   const bottoms = endsOf(triples.filter((_, i) => i % 3 === 1), sidePx0);
   const tiles = [];
   for (let i = 0; i < triples.length; i += 3) {
     const [x, y, score] = triples.subarray(i, i + 3);
     if (Number.isNaN(score)) continue;
-    const colour = colourIndex(score, min, max);
+    const colour = colourIndex(score, low, high);
     tiles.push({ x, y, right: rights.get(x), bottom: bottoms.get(y), score, colour });
   }
   return tiles.sort((a, b) => a.score - b.score);
@@ -74,7 +74,7 @@ export class Heatmap {
     this.draw();
   }
 
-  /** `scale` holds the scores `min` and `max` that are darkest and brightest, and `sidePx0`. */
+  /** `scale` holds the scores `low` and `high` that are darkest and brightest, and `sidePx0`. */
   show(triples, scale) {
     this.tiles = colourTiles(triples, scale);
     this.draw();
