@@ -59,7 +59,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How one file was made: the recipe and the slide it was applied to."""
+    """How one file was made: the recipe and the slide it was applied to.
+
+    Attributes
+    ----------
+    tile_side_px0
+        Side of a tile in level-0 pixels where others measured it on the slide; None where it
+        follows from the recipe and the slide's resolution, as in all that is made here.
+    """
 
     recipe: Recipe
     slide_id: str
@@ -68,6 +75,7 @@ class Record:
     width_px0: int | None
     height_px0: int | None
     objective_power: float | None = None
+    tile_side_px0: float | None = None
 
     @classmethod
     def of(cls, recipe: Recipe, slide_id: str, slide_digest: str, info: SlideInfo) -> Record:
@@ -85,11 +93,13 @@ class Record:
     @property
     def digest(self) -> str:
         """The cache key of the file."""
-        return _digest(asdict(self))
+        return _digest(_plain(self))
 
     @property
     def side_px0(self) -> float:
         """Side of a tile in level-0 pixels."""
+        if self.tile_side_px0 is not None:
+            return self.tile_side_px0
         if self.recipe.spec is None or self.mpp is None:
             msg = f"{self.slide_id}: these features have no positions, so no tile has a place"
             raise StoreError(msg)
@@ -282,25 +292,33 @@ def _check_features(
 
 def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) -> None:
     """Write ``coords`` with the attributes that TRIDENT-lineage tools read."""
-    spec = record.recipe.spec
     data = file.create_dataset("coords", data=coords.astype(np.int64), fletcher32=True)
+    data.attrs.update(trident_attributes(record))
+
+
+def trident_attributes(record: Record) -> dict[str, Any]:
+    """Return what TRIDENT says of ``coords``; nothing where the tiles have no known size."""
+    spec = record.recipe.spec
     if spec is None or record.mpp is None:
-        return
+        return {}
     power = record.objective_power
-    data.attrs["patch_size"] = spec.size_px
-    data.attrs["patch_size_level0"] = round(record.side_px0)
-    data.attrs["level0_magnification"] = "None" if power is None else round(power)
-    data.attrs["target_magnification"] = round(10 / spec.mpp)
-    data.attrs["overlap"] = spec.overlap_px
-    data.attrs["name"] = record.slide_id
-    data.attrs["savetodir"] = "."
-    data.attrs["level0_width"] = record.width_px0
-    data.attrs["level0_height"] = record.height_px0
+    attributes = {
+        "patch_size": spec.size_px,
+        "patch_size_level0": round(record.side_px0),
+        "level0_magnification": None if power is None else round(power),
+        "target_magnification": round(10 / spec.mpp),
+        "overlap": spec.overlap_px,
+        "name": record.slide_id,
+        "savetodir": ".",
+        "level0_width": record.width_px0,
+        "level0_height": record.height_px0,
+    }
+    return {name: "None" if value is None else value for name, value in attributes.items()}
 
 
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:
     write_format(file, kind)
-    write_text(file, "record", json.dumps(asdict(record), sort_keys=True))
+    write_text(file, "record", json.dumps(_plain(record), sort_keys=True))
     write_text(file, "digest", record.digest)
     write_text(file, "encoder", record.recipe.encoder)
 
@@ -320,6 +338,14 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
         msg += "is damaged or was edited: make it again"
         raise StoreError(msg)
     return record
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    """Return the record as it is stored: a side of others is there only where there is one."""
+    plain = asdict(record)
+    if record.tile_side_px0 is None:
+        del plain["tile_side_px0"]
+    return plain
 
 
 def _digest(record: dict[str, Any]) -> str:
