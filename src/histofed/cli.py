@@ -26,7 +26,7 @@ VERBS = {
     "demo": "the whole way on a synthetic cohort of four hospitals",
     "tile": "find the tissue of slides and the tiles in it",
     "extract": "encode the tiles of slides into features",
-    "convert": "bags of others into a cohort table and feature files",
+    "convert": "features of TRIDENT, CLAM, STAMP and bag tables into ours, and ours into theirs",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
     "evaluate": "metrics with intervals, figures and the report of a run",

@@ -131,12 +131,13 @@ def _pair(coords: h5py.Dataset, name: str) -> tuple[float, float] | None:
     """Return an attribute of two positive numbers."""
     if name not in coords.attrs:
         return None
-    values = np.asarray(coords.attrs[name])
-    if values.dtype.kind not in "iuf" or values.shape != (2,) or not (values > 0).all():
-        msg = f"{coords.file.filename}: attribute {name} is {coords.attrs[name]!r}; it must be two "
-        msg += "positive numbers"
+    kind = coords.attrs.get_id(name)
+    pair = kind.dtype.kind in "iuf" and kind.shape == (2,)
+    first, second = np.asarray(coords.attrs[name], dtype=float) if pair else (0.0, 0.0)
+    if not (0 < first < np.inf and 0 < second < np.inf):
+        msg = f"{coords.file.filename}: attribute {name} must be two positive numbers"
         raise StoreError(msg)
-    return float(values[0]), float(values[1])
+    return float(first), float(second)
 
 
 def _tiling_beside(path: Path, coords_N2: NDArray[np.int64]) -> _Tiling:

@@ -13,6 +13,7 @@ import numpy as np
 
 from histofed.errors import MissingMpp, NoTissue, StoreError
 from histofed.io.h5 import careful_h5
+from histofed.io.interop.heaps import check_heaps
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", str, int, float)
 
+MAX_CORNER = 1e9
+"""No slide is so wide, in pixels or in microns."""
+
+MAX_COMPRESSION = 1100
+"""Bytes that one compressed byte can stand for; deflate reaches 1032."""
+
 
 def open_foreign(path: Path) -> AbstractContextManager[h5py.File]:
     """Open a file of others; what is wrong with it becomes a `StoreError` that names it."""
+    check_heaps(path)
     return careful_h5(path, "an HDF5 file of features or positions", remedy="make or copy it again")
 
 
@@ -59,6 +67,7 @@ def features_of(file: h5py.File, name: str) -> NDArray[np.floating[Any]] | None:
         msg = f"{file.filename}: {name} is of type {data.dtype}; features are float16, float32 or "
         msg += "float64 (bfloat16 has no type in HDF5: save it as float32)"
         raise StoreError(msg)
+    _check_written(data)
     return np.asarray(data)
 
 
@@ -70,7 +79,7 @@ def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64
     NoTissue
         There is no tile.
     StoreError
-        They are missing, of another shape, negative or not finite, or not one per feature row.
+        They are missing, of another shape, beyond any slide, or not one per feature row.
     """
     data = dataset(file, "coords")
     if data is None:
@@ -86,12 +95,13 @@ def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64
     if n_features is not None and len(data) != n_features:
         msg = f"{file.filename}: {n_features} features for {len(data)} coords; make it again"
         raise StoreError(msg)
+    _check_written(data)
     corners = np.asarray(data, dtype=np.float64)
-    wrong_N = ~(np.isfinite(corners) & (corners >= 0)).all(axis=1)
+    wrong_N = ~((corners >= 0) & (corners <= MAX_CORNER)).all(axis=1)
     if wrong_N.any():
         row = int(np.flatnonzero(wrong_N)[0])
-        msg = f"{file.filename}: tile {row} starts at {corners[row].tolist()}; corners are finite "
-        msg += "and not negative"
+        msg = f"{file.filename}: tile {row} starts at {corners[row].tolist()}; corners are from 0 "
+        msg += f"to {MAX_CORNER:g}"
         raise StoreError(msg)
     return corners
 
@@ -134,15 +144,13 @@ def number(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) ->
     StoreError
         It is there, and is not one positive number (or zero, where that is allowed).
     """
-    value = owner.attrs.get(name)
-    if value is None or (isinstance(value, str | bytes) and value in ("None", b"None")):
+    value = _attribute(owner, name)
+    if value is None or value == "None":
         return None
-    try:
-        found = float(np.asarray(value).item())
-    except (ValueError, TypeError):
-        found = math.nan
+    found = math.nan if isinstance(value, str) else value
     if not math.isfinite(found) or found < 0 or (found == 0 and not zero):
-        msg = f"{owner.file.filename}: attribute {name} is {value!r}; it must be a number "
+        shown = repr(value) if isinstance(value, str) else f"{value:g}"
+        msg = f"{owner.file.filename}: attribute {name} is {shown}; it must be a number "
         msg += "from 0" if zero else "above 0"
         raise StoreError(msg)
     return found
@@ -161,10 +169,48 @@ def whole(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) -> 
 
 def text(owner: h5py.Dataset | h5py.File, name: str) -> str | None:
     """Return an attribute of text, or None where it is absent."""
-    value = owner.attrs.get(name)
-    if value is None:
+    value = _attribute(owner, name)
+    if isinstance(value, float):
+        msg = f"{owner.file.filename}: attribute {name} is {value:g}; it must be text"
+        raise StoreError(msg)
+    return value
+
+
+def _attribute(owner: h5py.Dataset | h5py.File, name: str) -> str | float | None:
+    """Return one number or text; its type is looked at before the library reads the value.
+
+    A damaged type crashes the library while it reads.
+    """
+    if name not in owner.attrs:
         return None
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    kind = owner.attrs.get_id(name)
+    is_text = h5py.check_string_dtype(kind.dtype) is not None
+    if kind.shape not in ((), (1,)) or not (is_text or kind.dtype.kind in "iuf"):
+        msg = f"{owner.file.filename}: attribute {name} has type {kind.dtype} and shape "
+        msg += f"{kind.shape}; it must be one number or text"
+        raise StoreError(msg)
+    value = np.asarray(owner.attrs[name]).item()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else float(value)
+
+
+def _check_written(data: h5py.Dataset) -> None:
+    """Refuse rows that the file does not hold: the library would read them as zeros.
+
+    Raises
+    ------
+    StoreError
+        The writer was interrupted, or the size is damaged.
+    """
+    held = data.id.get_storage_size()
+    largest = held * (MAX_COMPRESSION if data.id.get_create_plist().get_nfilters() else 1)
+    if data.nbytes > largest:
+        msg = (
+            f"{data.file.filename}: {data.name} should have {data.nbytes:,} bytes and holds "
+            f"{held:,}; its writing was interrupted: make it again"
+        )
+        raise StoreError(msg)
 
 
 def agreed(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T:
