@@ -219,8 +219,8 @@ def _outcome(tiles: SlideFeatures | SlideTiles, status: str) -> Outcome:
 
 
 def _following(config: ConvertConfig, out: Path, kinds: set[str]) -> str:
-    if config.to != HISTOFED:
-        return ""  # theirs
+    if config.to != HISTOFED or not kinds:
+        return ""  # what comes next is theirs, or the failures
     if "features" not in kinds:
         return f"histofed convert source={out / 'tiles'} out=... to={'|'.join(WRITERS)}"
     cohort = config.cohort or "TABLE"
