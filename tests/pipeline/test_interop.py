@@ -340,6 +340,20 @@ def test_the_output_is_not_inside_of_the_source(job, convert):
     assert "is inside of source=" in said
 
 
+def test_without_any_resolution_nothing_is_tried(job, convert, tmp_path):
+    code, said = convert(job)
+    assert code == 2
+    assert "files of trident do not hold the slides' microns per pixel" in said
+    assert "cohort=TABLE" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_positions_are_given_up_or_described(job, convert):
+    code, said = convert(job, "format=features_only", "tile_px=256")
+    assert code == 2
+    assert "tile_px=... was given, but format=features_only" in said
+
+
 @pytest.mark.parametrize("option", ["mpp=0.25", "to=stamp", "tile_px=256"])
 def test_a_bag_table_has_no_positions(convert, tmp_path, option):
     (tmp_path / "bags.csv").write_text("1,1,0.5\n0,2,0.5\n")

@@ -133,15 +133,31 @@ def _origin(config: ConvertConfig, files: list[Path]) -> str:
         msg += "one (source=...), or the format (format=...): the others are then named as failed"
         raise ConfigError(msg)
     (origin,) = found
+    _check_options(config, origin)
+    return origin
+
+
+def _check_options(config: ConvertConfig, origin: str) -> None:
+    """Refuse options that cannot be meant, and those without which every file would fail."""
+    given = [name for name in SUPPLIED if getattr(config, name) is not None]
+    places = [name for name in given if name not in ("cohort", "encoder_name")]
     if origin == HISTOFED and config.to == HISTOFED:
         msg = f"source={config.source} holds our own files; say what they are to become with "
         msg += f"to={'|'.join(WRITERS)}"
-        raise ConfigError(msg)
-    given = [name for name in SUPPLIED if getattr(config, name) is not None]
-    if origin == HISTOFED and given:
+    elif origin == HISTOFED and given:
         msg = f"{given[0]}=... was given, but our own files say it themselves; leave it out"
-        raise ConfigError(msg)
-    return origin
+    elif origin == "features_only" and places:
+        msg = f"{places[0]}=... was given, but format=features_only gives positions up; leave one "
+        msg += "of them out"
+    elif origin not in (HISTOFED, "features_only") and config.cohort is None and config.mpp is None:
+        msg = (
+            f"files of {origin} do not hold the slides' microns per pixel, so the size of their "
+            "tiles is not known; give cohort=TABLE with the slides or their mpp, or mpp=..., or "
+            "convert the features without positions (format=features_only)"
+        )
+    else:
+        return
+    raise ConfigError(msg)
 
 
 def _read_ours(path: Path) -> SlideFeatures | SlideTiles:

@@ -92,3 +92,19 @@ def test_a_real_file_of_feats_without_unit_is_read_when_the_unit_is_said(test_da
     corners = {tuple(corner) for corner in slide.coords_N2.tolist()}
     named = {(16896, 20480), (22016, 11776), (23040, 25088)}
     assert named <= corners
+
+
+def test_microns_without_a_size_need_both_of_its_numbers(tmp_path, h5, read):
+    path = h5(tmp_path / "S1.h5", feats=FEATURES, coords=COORDS / 4)
+    told = {"mpp": 0.25, "encoder": "e", "coords_unit": "um", "tile_px": 224}
+    with pytest.raises(StoreError, match=r"side of a tile in microns.*tile_mpp="):
+        read(path, **told)
+    found = read(path, **told, tile_mpp=0.5)
+    np.testing.assert_array_equal(found.coords_N2, COORDS)
+    assert found.ours(tile_mpp=0.5).record.side_px0 == 448
+
+
+def test_a_side_in_pixels_contradicts_microns(tmp_path, h5, read):
+    path = h5(tmp_path / "S1.h5", feats=FEATURES, coords=COORDS, attributes=STAMP)
+    with pytest.raises(StoreError, match="measured in microns and tile_px0=512 was given"):
+        read(path, mpp=0.25, tile_px0=512)

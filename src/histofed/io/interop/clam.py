@@ -10,26 +10,15 @@ Specification: the files written by CLAM (Lu et al. 2021, doi:10.1038/s41551-020
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histofed.errors import StoreError
-from histofed.io.atomic import file_digest
-from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.export import export_h5, positions, write_rows
-from histofed.io.interop.foreign import ForeignTiles, Supplied
-from histofed.io.interop.reading import (
-    agreed,
-    check_inside,
-    corners_of,
-    encoder_of,
-    features_of,
-    mpp_of,
-    open_foreign,
-    whole,
-    whole_px0,
-)
+from histofed.io.interop.pixels import Tiling, place
+from histofed.io.interop.reading import corners_of, encoder_of, features_of, open_foreign, whole
 from histofed.io.store import SlideFeatures, SlideTiles
 
 if TYPE_CHECKING:
@@ -38,16 +27,8 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
+    from histofed.io.interop.foreign import ForeignTiles, Supplied
     from histofed.io.store import Record
-
-
-class _Tiling(NamedTuple):
-    """What a file of positions says; None where it is silent."""
-
-    size_px: int | None = None
-    side_px0: float | None = None
-    width_px0: int | None = None
-    height_px0: int | None = None
 
 
 def read(path: Path, supplied: Supplied) -> ForeignTiles:
@@ -66,60 +47,31 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         features = features_of(file, "features")
         corners = corners_of(file, n_features=None if features is None else len(features))
         tiling = _tiling(file["coords"])
-    coords_N2 = whole_px0(path, corners)
     if tiling.size_px is None:
-        tiling = _tiling_beside(path, coords_N2)
-    agreed(path, "the unit", found="px0", supplied=supplied.coords_unit, option="coords_unit")
-    check_inside(path, coords_N2, tiling.width_px0, tiling.height_px0)
-    size_px = agreed(
-        path,
-        "how many pixels a side its tiles have (CLAM's patch_size; patches/ beside h5_files/ "
-        "would say it)",
-        found=tiling.size_px,
-        supplied=supplied.tile_px,
-        option="tile_px",
-    )
-    side_px0 = agreed(
-        path,
-        "the side of a tile in level-0 pixels (patch_size x downsample)",
-        found=tiling.side_px0,
-        supplied=supplied.tile_px0,
-        option="tile_px0",
-    )
-    slide_id = slide_id_of(path)
-    mpp = mpp_of(path, slide_id, supplied)
-    return ForeignTiles(
-        slide_id=slide_id,
-        origin="clam",
-        source_digest=file_digest(path),
+        tiling = _tiling_beside(path, corners)
+    return replace(
+        place(path, corners, tiling, supplied, origin="clam"),
         features_ND=features,
-        coords_N2=coords_N2,
         encoder="" if features is None else encoder_of(path, None, supplied),
-        mpp=mpp,
-        size_px=size_px,
-        tile_mpp=side_px0 * mpp / size_px,
-        side_px0=side_px0,
-        width_px0=tiling.width_px0,
-        height_px0=tiling.height_px0,
     )
 
 
-def _tiling(coords: h5py.Dataset) -> _Tiling:
+def _tiling(coords: h5py.Dataset) -> Tiling:
     size_px, level = whole(coords, "patch_size"), whole(coords, "patch_level", zero=True)
     if size_px is None:
-        return _Tiling()
+        return Tiling()
     downsample = _pair(coords, "downsample")
     if downsample is None and level == 0:
         downsample = (1.0, 1.0)
     if downsample is None:
-        return _Tiling(size_px=size_px)
+        return Tiling(size_px=size_px)
     if abs(downsample[0] - downsample[1]) * size_px >= 1:
         msg = f"{coords.file.filename}: downsample is {downsample}; tiles that are not square are "
         msg += "not read"
         raise StoreError(msg)
     size_of_level = _pair(coords, "level_dim") if level == 0 else None
     width, height = size_of_level or (None, None)
-    return _Tiling(
+    return Tiling(
         size_px=size_px,
         side_px0=size_px * downsample[0],
         width_px0=None if width is None else int(width),
@@ -140,15 +92,15 @@ def _pair(coords: h5py.Dataset, name: str) -> tuple[float, float] | None:
     return float(first), float(second)
 
 
-def _tiling_beside(path: Path, coords_N2: NDArray[np.int64]) -> _Tiling:
+def _tiling_beside(path: Path, corners_N2: NDArray[np.float64]) -> Tiling:
     """Return what the file of positions beside a file of features says, if it is of these tiles."""
     beside = path.parent.parent / "patches" / path.name
     if path.parent.name != "h5_files" or not beside.is_file():
-        return _Tiling()
+        return Tiling()
     with open_foreign(beside) as file:
-        corners = corners_of(file, n_features=None)
+        same = np.array_equal(corners_of(file, n_features=None), corners_N2)
         tiling = _tiling(file["coords"])
-    if not np.array_equal(whole_px0(beside, corners), coords_N2):
+    if not same:
         msg = f"{path}: its tiles are not those of {beside}; the two are of different runs of CLAM"
         raise StoreError(msg)
     return tiling

@@ -11,7 +11,8 @@ doi:10.1038/s41596-024-01047-2).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from histofed.io.atomic import file_digest
 from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.export import export_h5, plain_name, positions, write_rows
 from histofed.io.interop.foreign import ForeignTiles, Supplied
+from histofed.io.interop.pixels import Tiling, place
 from histofed.io.interop.reading import (
     agreed,
     corners_of,
@@ -30,7 +32,6 @@ from histofed.io.interop.reading import (
     open_foreign,
     text,
     whole,
-    whole_px0,
 )
 from histofed.io.store import SlideFeatures
 
@@ -87,67 +88,56 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         supplied=supplied.coords_unit,
         option="coords_unit",
     )
+    if unit == "px0":
+        placed = place(path, corners, Tiling(size_px=said.size_px), supplied, origin="stamp")
+    else:
+        placed = _place_um(path, corners, said, supplied, first=unit == "stamp_v1")
+    return replace(
+        placed,
+        features_ND=features,
+        encoder=encoder_of(path, said.encoder, supplied),
+        made_by={} if said.code_hash is None else {"code_hash": said.code_hash},
+    )
+
+
+def _place_um(
+    path: Path, corners_N2: NDArray[np.float64], said: _Said, supplied: Supplied, *, first: bool
+) -> ForeignTiles:
+    """Return the tiles, without features yet; ``first`` for the unit of version 1."""
+    if supplied.tile_px0 is not None:
+        msg = f"{path}: its tiles are measured in microns and tile_px0={supplied.tile_px0:g} was "
+        msg += "given; leave the option out"
+        raise StoreError(msg)
+    size_px = agreed(
+        path,
+        "how many pixels a side its tiles have (tile_size_px)",
+        found=V1_SIDE_PX if first else said.size_px,
+        supplied=supplied.tile_px,
+        option="tile_px",
+    )
+    side_um = V1_SIDE_UM if first else said.side_um
+    if side_um is None:
+        tile_mpp = agreed(
+            path,
+            "the side of a tile in microns (tile_size_um: tile_px x tile_mpp)",
+            found=None,
+            supplied=supplied.tile_mpp,
+            option="tile_mpp",
+        )
+        side_um = size_px * tile_mpp
     slide_id = slide_id_of(path)
     mpp = mpp_of(path, slide_id, supplied)
+    um_per_unit = V1_SIDE_UM / V1_SIDE_PX if first else 1.0
     return ForeignTiles(
         slide_id=slide_id,
         origin="stamp",
         source_digest=file_digest(path),
-        features_ND=features,
-        encoder=encoder_of(path, said.encoder, supplied),
+        features_ND=None,
+        coords_N2=np.rint(corners_N2 * um_per_unit / mpp).astype(np.int64),
         mpp=mpp,
-        made_by={} if said.code_hash is None else {"code_hash": said.code_hash},
-        **_geometry(path, corners, unit=unit, mpp=mpp, said=said, supplied=supplied),
+        size_px=size_px,
+        tile_mpp=side_um / size_px,
     )
-
-
-def _geometry(
-    path: Path,
-    corners_N2: NDArray[np.float64],
-    *,
-    unit: str,
-    mpp: float,
-    said: _Said,
-    supplied: Supplied,
-) -> dict[str, Any]:
-    """Return where the tiles are and how large, in level-0 pixels or microns as they were cut."""
-    stated = V1_SIDE_PX if unit == "stamp_v1" and said.size_px is None else said.size_px
-    size_px = agreed(
-        path,
-        "how many pixels a side its tiles have (tile_size_px)",
-        found=stated,
-        supplied=supplied.tile_px,
-        option="tile_px",
-    )
-    if unit == "px0":
-        side_px0 = agreed(
-            path,
-            "the side of a tile in level-0 pixels",
-            found=None,
-            supplied=supplied.tile_px0,
-            option="tile_px0",
-        )
-        tile_mpp, coords = side_px0 * mpp / size_px, whole_px0(path, corners_N2)
-        return {
-            "coords_N2": coords,
-            "size_px": size_px,
-            "tile_mpp": tile_mpp,
-            "side_px0": side_px0,
-        }
-    if unit == "stamp_v1":
-        side_um, corners_um = V1_SIDE_UM, corners_N2 * (V1_SIDE_UM / V1_SIDE_PX)
-    else:
-        by_option = None if supplied.tile_mpp is None else size_px * supplied.tile_mpp
-        side_um = agreed(
-            path,
-            "the side of a tile in microns (tile_size_um)",
-            found=said.side_um,
-            supplied=None if said.side_um is not None else by_option,
-            option="tile_mpp",
-        )
-        corners_um = corners_N2
-    coords_N2 = np.rint(corners_um / mpp).astype(np.int64)
-    return {"coords_N2": coords_N2, "size_px": size_px, "tile_mpp": side_um / size_px}
 
 
 def _said(file: h5py.File) -> _Said:

@@ -9,24 +9,19 @@ Specification: the files written by TRIDENT 0.2 (Zhang et al. 2025, arXiv:2502.0
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from histofed.io.atomic import file_digest
-from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.export import export_h5, no_place, plain_name, positions, write_rows
-from histofed.io.interop.foreign import ForeignTiles, Supplied
+from histofed.io.interop.pixels import Tiling, place
 from histofed.io.interop.reading import (
-    agreed,
-    check_inside,
     corners_of,
     encoder_of,
     features_of,
-    mpp_of,
     number,
     open_foreign,
     text,
     whole,
-    whole_px0,
 )
 from histofed.io.store import SlideFeatures, SlideTiles, trident_attributes
 
@@ -35,6 +30,7 @@ if TYPE_CHECKING:
 
     import h5py
 
+    from histofed.io.interop.foreign import ForeignTiles, Supplied
     from histofed.io.store import Record
 
 
@@ -53,59 +49,30 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
     with open_foreign(path) as file:
         features = features_of(file, "features")
         corners = corners_of(file, n_features=None if features is None else len(features))
-        coords = file["coords"]
-        slide_id = slide_id_of(path)
-        agreed(path, "the unit", found="px0", supplied=supplied.coords_unit, option="coords_unit")
-        size = whole(coords, "patch_size")
-        size_px = agreed(
-            path, "patch_size", found=size, supplied=supplied.tile_px, option="tile_px"
-        )
-        side_px0 = agreed(
-            path,
-            "the side of a tile in level-0 pixels (patch_size_level0)",
-            found=_side_px0(coords, size_px),
-            supplied=supplied.tile_px0,
-            option="tile_px0",
-        )
-        encoder = ""
-        if features is not None:
-            encoder = encoder_of(path, text(file["features"], "encoder"), supplied)
-        width, height = whole(coords, "level0_width"), whole(coords, "level0_height")
-        overlap_px, power = (
-            whole(coords, "overlap", zero=True),
-            number(coords, "level0_magnification"),
-        )
-        magnification = number(coords, "target_magnification")
-    coords_N2 = whole_px0(path, corners)
-    check_inside(path, coords_N2, width, height)
-    mpp = mpp_of(path, slide_id, supplied)
-    return ForeignTiles(
-        slide_id=slide_id,
-        origin="trident",
-        source_digest=file_digest(path),
+        tiling = _tiling(file["coords"])
+        magnification = number(file["coords"], "target_magnification")
+        named = None if features is None else text(file["features"], "encoder")
+    return replace(
+        place(path, corners, tiling, supplied, origin="trident"),
         features_ND=features,
-        coords_N2=coords_N2,
-        encoder=encoder,
-        mpp=mpp,
-        size_px=size_px,
-        tile_mpp=side_px0 * mpp / size_px,
-        side_px0=side_px0,
-        overlap_px=overlap_px or 0,
-        width_px0=width,
-        height_px0=height,
-        objective_power=power,
+        encoder="" if features is None else encoder_of(path, named, supplied),
         made_by={} if magnification is None else {"target_magnification": magnification},
     )
 
 
-def _side_px0(coords: h5py.Dataset, size_px: int) -> float | None:
-    """Return the side in level-0 pixels; older files say it only of tiles of level 0."""
-    side_px0 = number(coords, "patch_size_level0")
-    old_level = number(coords, "patch_level", zero=True)
-    shrunk = number(coords, "custom_downsample") or 1
-    if side_px0 is None and old_level == 0 and shrunk == 1:
-        return float(size_px)
-    return side_px0
+def _tiling(coords: h5py.Dataset) -> Tiling:
+    size_px, side_px0 = whole(coords, "patch_size"), number(coords, "patch_size_level0")
+    level = number(coords, "patch_level", zero=True)
+    if side_px0 is None and level == 0 and number(coords, "custom_downsample") in (None, 1):
+        side_px0 = size_px  # older files say the side only of tiles of level 0
+    return Tiling(
+        size_px=size_px,
+        side_px0=side_px0,
+        width_px0=whole(coords, "level0_width"),
+        height_px0=whole(coords, "level0_height"),
+        overlap_px=whole(coords, "overlap", zero=True),
+        objective_power=number(coords, "level0_magnification"),
+    )
 
 
 def targets(folder: Path, record: Record, *, features: bool) -> tuple[Path, ...]:
