@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MIN_CHUNK_ROWS = 256
 
+LATER_PARAMETERS: dict[str, Any] = {"tile_side_px0": None}
+"""Parts of a record that came after version 1, with the value that means "as before"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -93,7 +96,7 @@ class Record:
     @property
     def digest(self) -> str:
         """The cache key of the file."""
-        return _digest(_plain(self))
+        return _digest(asdict(self))
 
     @property
     def side_px0(self) -> float:
@@ -318,7 +321,7 @@ def trident_attributes(record: Record) -> dict[str, Any]:
 
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:
     write_format(file, kind)
-    write_text(file, "record", json.dumps(_plain(record), sort_keys=True))
+    write_text(file, "record", json.dumps(asdict(record), sort_keys=True))
     write_text(file, "digest", record.digest)
     write_text(file, "encoder", record.recipe.encoder)
 
@@ -340,16 +343,18 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
     return record
 
 
-def _plain(record: Record) -> dict[str, Any]:
-    """Return the record as it is stored: a side of others is there only where there is one."""
-    plain = asdict(record)
-    if record.tile_side_px0 is None:
-        del plain["tile_side_px0"]
-    return plain
-
-
 def _digest(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    plain = json.dumps(_without_unused(record), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _without_unused(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out later parameters that change nothing: a file made before them keeps its digest."""
+    return {
+        name: _without_unused(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name]
+    }
 
 
 def _file_digest(path: Path, kind: str) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histofed.core.types import Slide
-from histofed.errors import ConfigError, StoreError
+from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
@@ -20,11 +21,13 @@ from histofed.io.interop import (
 )
 from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, SlideFeatures, SlideTiles, TileStore
-from histofed.io.tables import read_slides
+from histofed.io.tables import read_slides, write_rows
 from histofed.pipeline import terminal
-from histofed.pipeline.slides import Outcome, check_same, close, each_slide, slide_path
+from histofed.pipeline.slides import Outcome, check_same, close, slide_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from histofed.core.tiling import TileSpec
     from histofed.pipeline.schema import ConvertConfig
 
@@ -45,8 +48,7 @@ def run(config: ConvertConfig) -> int:
     specs: set[TileSpec] = set()
     kinds: set[str] = set()
 
-    def work(slide: Slide) -> Outcome:
-        path = slide_path(slide)
+    def work(path: Path) -> Outcome:
         tiles = _read_ours(path) if origin == HISTOFED else supply.read(path, origin)
         if config.to == HISTOFED:
             status = _write_ours(tiles, out, overwrite=config.overwrite)
@@ -57,11 +59,8 @@ def run(config: ConvertConfig) -> int:
         kinds.add("features" if isinstance(tiles, SlideFeatures) else "tiles")
         return _outcome(tiles, status)
 
-    slides = [
-        Slide(slide_id=slide_id_of(path), patient_id="", site="", path=path) for path in files
-    ]
     table = out / "slides.csv"
-    outcomes = each_slide("Convert", slides, work, table=table)
+    outcomes = _each_file(files, work, table=table)
     if len(specs) > 1 and config.to == HISTOFED:
         mpps = sorted(spec.mpp for spec in specs)
         terminal.say(
@@ -71,6 +70,26 @@ def run(config: ConvertConfig) -> int:
     return close(
         "convert", outcomes, folder=out, table=table, following=_following(config, out, kinds)
     )
+
+
+def _each_file(
+    files: Sequence[Path], work: Callable[[Path], Outcome], *, table: Path
+) -> list[Outcome]:
+    """Do ``work`` on every file, go on past a bad one, and write the table of outcomes."""
+    outcomes = []
+    with terminal.stage("Convert", len(files), unit="slides") as step:
+        for path in files:
+            slide_id, started = slide_id_of(path), time.monotonic()
+            try:
+                outcome = work(path)
+            except (SlideError, StoreError, OSError) as error:
+                reason = f"{type(error).__name__}: {error}"
+                outcome = Outcome(slide_id=slide_id, status="failed", reason=reason)
+            outcomes.append(replace(outcome, seconds=round(time.monotonic() - started, 2)))
+            step(note=slide_id)
+    names = [field.name for field in fields(Outcome)]
+    write_rows(table, names, [[getattr(outcome, name) for name in names] for outcome in outcomes])
+    return outcomes
 
 
 class _Supply:

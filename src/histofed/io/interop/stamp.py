@@ -76,7 +76,8 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         _refuse_embedding(file)
         features = features_of(file, "feats")
         if features is None:
-            msg = f"{path}: there is no data set feats, which a file of STAMP has; check format=..."
+            msg = f"{path}: there is no data set feats, which a file of STAMP has; name another "
+            msg += "format, or give positions up (format=features_only)"
             raise StoreError(msg)
         corners = corners_of(file, n_features=len(features))
         said = _said(file)
