@@ -28,7 +28,7 @@ VERBS = {
     "demo": "the whole way on a synthetic cohort of four hospitals",
     "tile": "find the tissue of slides and the tiles in it",
     "extract": "encode the tiles of slides into features",
-    "convert": "bags of others into a cohort table and feature files",
+    "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
     "evaluate": "metrics with intervals, figures and the report of a run",

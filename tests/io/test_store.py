@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, fields, replace
@@ -159,6 +160,16 @@ def test_the_exact_side_follows_from_the_record() -> None:
     assert RECORD.side_px0 == pytest.approx(443.2133, abs=1e-4)  # 112 / 0.2527
 
 
+def test_a_side_that_others_measured_is_kept_and_changes_no_other_digest(tmp_path) -> None:
+    measured = replace(RECORD, tile_side_px0=448.0)
+    FeatureStore(tmp_path).write(features_of(2, record=measured))
+    found = FeatureStore(tmp_path).read("S1").record
+    assert (found, found.side_px0) == (measured, 448.0)
+    plain = {name: value for name, value in asdict(RECORD).items() if name != "tile_side_px0"}
+    text = json.dumps(plain, sort_keys=True)
+    assert RECORD.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
 def test_a_record_is_made_of_a_recipe_and_a_slide() -> None:
     info = SlideInfo(mpp=0.25, level_sizes_px=((90, 60),), vendor="v", objective_power=20.0)
     assert Record.of(RECORD.recipe, "S2", "sha", info) == Record(
@@ -174,6 +185,8 @@ def test_a_record_is_made_of_a_recipe_and_a_slide() -> None:
 
 def otherwise(value: Any) -> Any:
     """Another value of the same type."""
+    if value is None:
+        return 448.0
     if isinstance(value, dict):
         return {**value, "threshold": 1}
     if isinstance(value, Recipe):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 import histofed
-from histofed.errors import StoreError
+from histofed.errors import HistofedError, StoreError
 from histofed.io.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -42,14 +42,29 @@ def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
     if not path.exists():
         msg = f"{path}: there is no {kind} file for this slide"
         raise StoreError(msg)
+    with careful_h5(path, f"a {kind} file", remedy="delete it and make it again") as file:
+        _check_format(file, path, kind)
+        yield file
+
+
+@contextmanager
+def careful_h5(path: Path, what: str, *, remedy: str) -> Iterator[h5py.File]:
+    """Open any HDF5 file for reading; damage, met now or while it is read, becomes our error."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            _check_format(file, path, kind)
             yield file
-    except StoreError:
+    except HistofedError:
         raise
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        msg = f"{path}: damaged or not a {kind} file ({error!r}); delete it and make it again"
+    except (
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        MemoryError,  # a damaged size
+    ) as error:
+        msg = f"{path}: damaged or not {what} ({error!r}); {remedy}"
         raise StoreError(msg) from error
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MIN_CHUNK_ROWS = 256
 
+LATER_PARAMETERS: dict[str, Any] = {"tile_side_px0": None}
+"""Parts of a record that came after version 1, with the value that means "as before"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -59,7 +62,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How one file was made: the recipe and the slide it was applied to."""
+    """How one file was made: the recipe and the slide it was applied to.
+
+    Attributes
+    ----------
+    tile_side_px0
+        Side of a tile in level-0 pixels where others measured it on the slide; None where it
+        follows from the recipe and the slide's resolution, as in all that is made here.
+    """
 
     recipe: Recipe
     slide_id: str
@@ -68,6 +78,7 @@ class Record:
     width_px0: int | None
     height_px0: int | None
     objective_power: float | None = None
+    tile_side_px0: float | None = None
 
     @classmethod
     def of(cls, recipe: Recipe, slide_id: str, slide_digest: str, info: SlideInfo) -> Record:
@@ -90,6 +101,8 @@ class Record:
     @property
     def side_px0(self) -> float:
         """Side of a tile in level-0 pixels."""
+        if self.tile_side_px0 is not None:
+            return self.tile_side_px0
         if self.recipe.spec is None or self.mpp is None:
             msg = f"{self.slide_id}: these features have no positions, so no tile has a place"
             raise StoreError(msg)
@@ -282,20 +295,28 @@ def _check_features(
 
 def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) -> None:
     """Write ``coords`` with the attributes that TRIDENT-lineage tools read."""
-    spec = record.recipe.spec
     data = file.create_dataset("coords", data=coords.astype(np.int64), fletcher32=True)
+    data.attrs.update(trident_attributes(record))
+
+
+def trident_attributes(record: Record) -> dict[str, Any]:
+    """Return what TRIDENT says of ``coords``; nothing where the tiles have no known size."""
+    spec = record.recipe.spec
     if spec is None or record.mpp is None:
-        return
+        return {}
     power = record.objective_power
-    data.attrs["patch_size"] = spec.size_px
-    data.attrs["patch_size_level0"] = round(record.side_px0)
-    data.attrs["level0_magnification"] = "None" if power is None else round(power)
-    data.attrs["target_magnification"] = round(10 / spec.mpp)
-    data.attrs["overlap"] = spec.overlap_px
-    data.attrs["name"] = record.slide_id
-    data.attrs["savetodir"] = "."
-    data.attrs["level0_width"] = record.width_px0
-    data.attrs["level0_height"] = record.height_px0
+    attributes = {
+        "patch_size": spec.size_px,
+        "patch_size_level0": round(record.side_px0),
+        "level0_magnification": None if power is None else round(power),
+        "target_magnification": round(10 / spec.mpp),
+        "overlap": spec.overlap_px,
+        "name": record.slide_id,
+        "savetodir": ".",
+        "level0_width": record.width_px0,
+        "level0_height": record.height_px0,
+    }
+    return {name: "None" if value is None else value for name, value in attributes.items()}
 
 
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:
@@ -323,7 +344,17 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    plain = json.dumps(_without_unused(record), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _without_unused(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out later parameters that change nothing: a file made before them keeps its digest."""
+    return {
+        name: _without_unused(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name]
+    }
 
 
 def _file_digest(path: Path, kind: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``histofed convert``: other people's bags into a cohort table and feature files."""
+"""``histofed convert``: files of others into ours, ours into theirs, bag tables into a cohort."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.errors import ConfigError
-from histofed.io.interop import read_bag_csv
+from histofed.io.interop import HISTOFED, read_bag_csv
 from histofed.io.store import FeatureStore, Recipe, Record, SlideFeatures
 from histofed.io.tables import COHORT_COLUMNS, write_rows
-from histofed.pipeline import terminal
+from histofed.pipeline import interop, terminal
 
 if TYPE_CHECKING:
     from histofed.pipeline.schema import ConvertConfig
 
 
 def run(config: ConvertConfig) -> int:
-    """Convert a bag table; return the exit code."""
+    """Convert; return the exit code."""
+    is_table = config.format == "auto" and Path(config.source).suffix.lower() == ".csv"
+    return _bags(config) if is_table or config.format == "bags" else interop.run(config)
+
+
+def _bags(config: ConvertConfig) -> int:
+    """Convert a bag table."""
+    given = [name for name in interop.SUPPLIED if getattr(config, name) is not None]
+    if given or config.to != HISTOFED:
+        msg = f"{given[0] if given else 'to'}=... is for files of tiles; bags of a table have no "
+        msg += "positions: leave it out"
+        raise ConfigError(msg)
     if config.sites < 1:
         msg = f"sites (simulated hospitals) must be at least 1, got {config.sites}"
         raise ConfigError(msg)

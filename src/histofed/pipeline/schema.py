@@ -174,6 +174,15 @@ class ConvertConfig:
 
     source: str = MISSING
     out: str = MISSING
+    format: str = MISSING
+    to: str = MISSING
+    cohort: str | None = MISSING
+    mpp: float | None = MISSING
+    tile_px: int | None = MISSING
+    tile_px0: float | None = MISSING
+    tile_mpp: float | None = MISSING
+    coords_unit: str | None = MISSING
+    encoder_name: str | None = MISSING
     column: str = MISSING
     sites: int = MISSING
     overwrite: bool = MISSING

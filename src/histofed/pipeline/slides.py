@@ -125,7 +125,9 @@ def slide_path(slide: Slide) -> Path:
     return slide.path
 
 
-def check_same(path: Path, *, found: str, wanted: str, overwrite: bool) -> None:
+def check_same(
+    path: Path, *, found: str, wanted: str, overwrite: bool, option: str = "work"
+) -> None:
     """Refuse to reuse, or to silently replace, a file that was made otherwise.
 
     Raises
@@ -136,7 +138,7 @@ def check_same(path: Path, *, found: str, wanted: str, overwrite: bool) -> None:
     if found != wanted and not overwrite:
         msg = (
             f"{path} was made with other options or from another slide of this name; choose "
-            "another folder (work=...) or replace it (overwrite=true)"
+            f"another folder ({option}=...) or replace it (overwrite=true)"
         )
         raise StoreError(msg)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histofed.errors import CohortError
-from histofed.io.interop import read_bag_csv
+from histofed.io.interop.bag_csv import read_bag_csv
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Other people's files: bags as CSV.
+"""Bags as CSV.
 
 A bag table has no header; each row is one instance: the bag's label (0 or 1), the bag's number, and
 the features. The classical multiple-instance data sets (MUSK, ELEPHANT, UCSB breast) are

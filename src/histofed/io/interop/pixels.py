@@ -1,0 +1,89 @@
+"""Tiles that their file measures in level-0 pixels: TRIDENT's, CLAM's, and others' when told so.
+
+Array suffixes: N tiles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from histofed.io.atomic import file_digest
+from histofed.io.interop.detect import slide_id_of
+from histofed.io.interop.foreign import ForeignTiles, Supplied
+from histofed.io.interop.reading import agreed, check_inside, mpp_of, whole_px0
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Tiling(NamedTuple):
+    """What a file says of its tiles and its slide; None where it is silent.
+
+    Attributes
+    ----------
+    size_px
+        Side of a tile in the pixels that were encoded.
+    side_px0
+        The same side in level-0 pixels.
+    overlap_px
+        Shared margin of neighbours, in the pixels of ``size_px``.
+    """
+
+    size_px: int | None = None
+    side_px0: float | None = None
+    width_px0: int | None = None
+    height_px0: int | None = None
+    overlap_px: int | None = None
+    objective_power: float | None = None
+
+
+def place(
+    path: Path, corners_N2: NDArray[np.float64], tiling: Tiling, supplied: Supplied, *, origin: str
+) -> ForeignTiles:
+    """Return the tiles of a slide, without features yet.
+
+    Raises
+    ------
+    StoreError
+        The size of the tiles is not known, or the corners are no pixels of this slide.
+    MissingMpp
+        The slide's resolution was not supplied.
+    """
+    agreed(path, "the unit", found="px0", supplied=supplied.coords_unit, option="coords_unit")
+    coords_N2 = whole_px0(path, corners_N2)
+    check_inside(path, coords_N2, tiling.width_px0, tiling.height_px0)
+    size_px = agreed(
+        path,
+        "how many pixels a side its tiles have (patch_size; for features of CLAM, patches/ beside "
+        "h5_files/ would say it)",
+        found=tiling.size_px,
+        supplied=supplied.tile_px,
+        option="tile_px",
+    )
+    side_px0 = agreed(
+        path,
+        "the side of a tile in level-0 pixels (patch_size_level0, or patch_size x downsample)",
+        found=tiling.side_px0,
+        supplied=supplied.tile_px0,
+        option="tile_px0",
+    )
+    slide_id = slide_id_of(path)
+    mpp = mpp_of(path, slide_id, supplied)
+    return ForeignTiles(
+        slide_id=slide_id,
+        origin=origin,
+        source_digest=file_digest(path),
+        features_ND=None,
+        coords_N2=coords_N2,
+        mpp=mpp,
+        size_px=size_px,
+        tile_mpp=side_px0 * mpp / size_px,
+        side_px0=side_px0,
+        overlap_px=tiling.overlap_px or 0,
+        width_px0=tiling.width_px0,
+        height_px0=tiling.height_px0,
+        objective_power=tiling.objective_power,
+    )

@@ -1,0 +1,261 @@
+"""Careful reading of HDF5 files that others wrote: every value is checked before it is believed.
+
+Array suffixes: N tiles, D features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import h5py
+import numpy as np
+
+from histofed.errors import MissingMpp, NoTissue, StoreError
+from histofed.io.h5 import careful_h5
+from histofed.io.interop.heaps import check_heaps
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from histofed.io.interop.foreign import Supplied
+
+T = TypeVar("T", str, int, float)
+
+MAX_CORNER = 1e9
+"""No slide is so wide, in pixels or in microns."""
+
+MAX_COMPRESSION = 1100
+"""Bytes that one compressed byte can stand for; deflate reaches 1032."""
+
+
+def open_foreign(path: Path) -> AbstractContextManager[h5py.File]:
+    """Open a file of others; what is wrong with it becomes a `StoreError` that names it."""
+    check_heaps(path)
+    return careful_h5(path, "an HDF5 file of features or positions", remedy="make or copy it again")
+
+
+def dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """Return a data set, or None where there is none of this name."""
+    found = file.get(name)
+    return found if isinstance(found, h5py.Dataset) else None
+
+
+def features_of(file: h5py.File, name: str) -> NDArray[np.floating[Any]] | None:
+    """Read features ``(N, D)``, or None where the file has none.
+
+    Raises
+    ------
+    NoTissue
+        There is no tile.
+    StoreError
+        One vector for the whole slide, another shape, or no numbers that can be read.
+    """
+    data = dataset(file, name)
+    if data is None:
+        return None
+    if data.size == 0:
+        raise _no_tile(file)
+    if data.ndim != 2:
+        msg = f"{file.filename}: {name} has shape {data.shape}; features of tiles are (tiles, dim)"
+        msg += ", one row per tile. Embeddings of whole slides are not read"
+        raise StoreError(msg)
+    if data.dtype.kind != "f":
+        msg = f"{file.filename}: {name} is of type {data.dtype}; features are float16, float32 or "
+        msg += "float64 (bfloat16 has no type in HDF5: save it as float32)"
+        raise StoreError(msg)
+    _check_written(data)
+    return np.asarray(data)
+
+
+def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64]:
+    """Read ``coords`` ``(N, 2)`` in the file's own unit.
+
+    Raises
+    ------
+    NoTissue
+        There is no tile.
+    StoreError
+        They are missing, of another shape, beyond any slide, or not one per feature row.
+    """
+    data = dataset(file, "coords")
+    if data is None:
+        msg = f"{file.filename}: there are no coords, so no tile has a place; format=features_only "
+        msg += "converts the features without positions"
+        raise StoreError(msg)
+    if data.size == 0 and not n_features:
+        raise _no_tile(file)
+    if data.ndim != 2 or data.shape[1] != 2 or data.dtype.kind not in "iuf":
+        msg = f"{file.filename}: coords have shape {data.shape} and type {data.dtype}; they must "
+        msg += "be numbers (tiles, 2)"
+        raise StoreError(msg)
+    if n_features is not None and len(data) != n_features:
+        msg = f"{file.filename}: {n_features} features for {len(data)} coords; make it again"
+        raise StoreError(msg)
+    _check_written(data)
+    corners = np.asarray(data, dtype=np.float64)
+    wrong_N = ~((corners >= 0) & (corners <= MAX_CORNER)).all(axis=1)
+    if wrong_N.any():
+        row = int(np.flatnonzero(wrong_N)[0])
+        msg = f"{file.filename}: tile {row} starts at {corners[row].tolist()}; corners are from 0 "
+        msg += f"to {MAX_CORNER:g}"
+        raise StoreError(msg)
+    return corners
+
+
+def whole_px0(path: Path, corners_N2: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return corners that are level-0 pixels already.
+
+    Raises
+    ------
+    StoreError
+        They are no whole numbers, so they have another unit.
+    """
+    if (corners_N2 != np.rint(corners_N2)).any():
+        msg = f"{path}: coords are no whole numbers, so they are not level-0 pixels; microns are "
+        msg += "read with format=stamp coords_unit=um"
+        raise StoreError(msg)
+    return corners_N2.astype(np.int64)
+
+
+def check_inside(
+    path: Path, coords_N2: NDArray[np.int64], width_px0: int | None, height_px0: int | None
+) -> None:
+    """Refuse corners outside of the slide that the file itself describes."""
+    if width_px0 is None or height_px0 is None:
+        return
+    wrong_N = (coords_N2 >= (width_px0, height_px0)).any(axis=1)
+    if wrong_N.any():
+        row = int(np.flatnonzero(wrong_N)[0])
+        msg = f"{path}: tile {row} starts at {coords_N2[row].tolist()}, outside of its slide of "
+        msg += f"{width_px0} x {height_px0} level-0 pixels; the coords have another unit or are "
+        msg += "of another slide"
+        raise StoreError(msg)
+
+
+def number(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) -> float | None:
+    """Return a numeric attribute; None where it is absent or says ``None``, as TRIDENT does.
+
+    Raises
+    ------
+    StoreError
+        It is there, and is not one positive number (or zero, where that is allowed).
+    """
+    value = _attribute(owner, name)
+    if value is None or value == "None":
+        return None
+    found = math.nan if isinstance(value, str) else value
+    if not math.isfinite(found) or found < 0 or (found == 0 and not zero):
+        shown = repr(value) if isinstance(value, str) else f"{value:g}"
+        msg = f"{owner.file.filename}: attribute {name} is {shown}; it must be a number "
+        msg += "from 0" if zero else "above 0"
+        raise StoreError(msg)
+    return found
+
+
+def whole(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) -> int | None:
+    """Return a numeric attribute that must be whole."""
+    found = number(owner, name, zero=zero)
+    if found is None:
+        return None
+    if found != int(found):
+        msg = f"{owner.file.filename}: attribute {name} is {found:g}; it must be whole"
+        raise StoreError(msg)
+    return int(found)
+
+
+def text(owner: h5py.Dataset | h5py.File, name: str) -> str | None:
+    """Return an attribute of text, or None where it is absent."""
+    value = _attribute(owner, name)
+    if isinstance(value, float):
+        msg = f"{owner.file.filename}: attribute {name} is {value:g}; it must be text"
+        raise StoreError(msg)
+    return value
+
+
+def _attribute(owner: h5py.Dataset | h5py.File, name: str) -> str | float | None:
+    """Return one number or text; its type is looked at before the library reads the value.
+
+    A damaged type crashes the library while it reads.
+    """
+    if name not in owner.attrs:
+        return None
+    kind = owner.attrs.get_id(name)
+    is_text = h5py.check_string_dtype(kind.dtype) is not None
+    if kind.shape not in ((), (1,)) or not (is_text or kind.dtype.kind in "iuf"):
+        msg = f"{owner.file.filename}: attribute {name} has type {kind.dtype} and shape "
+        msg += f"{kind.shape}; it must be one number or text"
+        raise StoreError(msg)
+    value = np.asarray(owner.attrs[name]).item()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else float(value)
+
+
+def _check_written(data: h5py.Dataset) -> None:
+    """Refuse rows that the file does not hold: the library would read them as zeros.
+
+    Raises
+    ------
+    StoreError
+        The writer was interrupted, or the size is damaged.
+    """
+    held = data.id.get_storage_size()
+    largest = held * (MAX_COMPRESSION if data.id.get_create_plist().get_nfilters() else 1)
+    if data.nbytes > largest:
+        msg = (
+            f"{data.file.filename}: {data.name} should have {data.nbytes:,} bytes and holds "
+            f"{held:,}; its writing was interrupted: make it again"
+        )
+        raise StoreError(msg)
+
+
+def agreed(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T:
+    """Return what the file says or the user supplied; one of them must, and both must agree.
+
+    Raises
+    ------
+    StoreError
+        Neither says it, or they contradict each other: the option is named.
+    """
+    if found is None and supplied is None:
+        msg = f"{path}: it does not say {what}, and nothing is guessed; say it with {option}=..., "
+        msg += "or convert the features without positions (format=features_only)"
+        raise StoreError(msg)
+    if found is not None and supplied is not None and found != supplied:
+        msg = f"{path}: {what} is {found} in the file and {option}={supplied} was given; leave the "
+        msg += "option out, or convert this file apart"
+        raise StoreError(msg)
+    return found if found is not None else supplied  # type: ignore[return-value]
+
+
+def encoder_of(path: Path, found: str | None, supplied: Supplied) -> str:
+    """Return the encoder's name; features of two encoders must never be taken for one."""
+    if not found and not supplied.encoder:
+        msg = f"{path}: it does not say which encoder made the features; say it with "
+        msg += "encoder_name=..."
+        raise StoreError(msg)
+    if found:
+        return agreed(
+            path, "the encoder", found=found, supplied=supplied.encoder, option="encoder_name"
+        )
+    return str(supplied.encoder)
+
+
+def mpp_of(path: Path, slide_id: str, supplied: Supplied) -> float:
+    """Return microns per level-0 pixel, which no file of others holds."""
+    if supplied.mpp is None:
+        msg = (
+            f"slide {slide_id}: {path.name} does not hold the slide's microns per pixel, so the "
+            "size of its tiles is not known; give mpp=..., or cohort=TABLE with the slides or "
+            "their mpp, or convert the features without positions (format=features_only)"
+        )
+        raise MissingMpp(msg)
+    return supplied.mpp
+
+
+def _no_tile(file: h5py.File) -> NoTissue:
+    return NoTissue(f"{file.filename}: it holds no tile; leave this slide out of the cohort table")
