@@ -10,6 +10,7 @@
     │   ├── MissingMpp       the file does not say its microns per pixel
     │   └── NoTissue         nothing to tile
     ├── StoreError           a feature or score file at fault           (also ValueError)
+    ├── OutputUnwritable     disk full, no permission                   (also OSError)
     ├── WeightsError         encoder or model weights at fault          (also ValueError)
     ├── ReviewError          the page cannot be served as asked         (also ValueError)
     └── FederationError      the exchange between sites failed
@@ -49,6 +50,10 @@ class NoTissue(SlideError):
 
 class StoreError(HistofedError, ValueError):
     """A feature or score file is missing, corrupt, or made with other settings."""
+
+
+class OutputUnwritable(HistofedError, OSError):
+    """A result cannot be written: the disk is full, or the folder is not ours to write."""
 
 
 class WeightsError(HistofedError, ValueError):

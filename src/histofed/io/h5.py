@@ -67,6 +67,14 @@ def _check_format(file: h5py.File, path: Path, kind: str) -> None:
 
 @contextmanager
 def atomic_h5(path: Path) -> Iterator[h5py.File]:
-    """Yield an HDF5 file that becomes ``path`` when the block ends well."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    """Yield an HDF5 file that becomes ``path`` when the block ends well.
+
+    It is put together in memory: on a full disk the HDF5 library does not fail, it crashes the
+    process. So memory must hold the file a second time.
+    """
+    with h5py.File(str(path), "w", driver="core", backing_store=False) as file:
         yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image)
