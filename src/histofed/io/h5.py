@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 import histofed
-from histofed.errors import StoreError
+from histofed.errors import FileDamaged, StoreError
 from histofed.io.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
         raise
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         msg = f"{path}: damaged or not a {kind} file ({error!r}); delete it and make it again"
-        raise StoreError(msg) from error
+        raise FileDamaged(msg) from error
 
 
 def _check_format(file: h5py.File, path: Path, kind: str) -> None:

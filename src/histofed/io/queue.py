@@ -37,8 +37,8 @@ RECORDS = "records"
 
 WORKING = "working"
 
-BEATS_PER_STALE = 5
-"""Signs of life within the time after which a claim is stale: four may be lost."""
+BEAT_S = 10.0
+"""Longest time between two signs of life, so that processes need not agree on what is stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ class WorkQueue:
                 file = path.open("x", encoding="utf-8")
             except FileExistsError:
                 return None
-            claim = Claim(path, attempt, beat_s=self.stale_after_s / BEATS_PER_STALE)
+            claim = Claim(path, attempt, beat_s=min(BEAT_S, self.stale_after_s / 5))
             try:
                 with file:
                     json.dump(_content(attempt), file)

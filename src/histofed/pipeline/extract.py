@@ -57,7 +57,13 @@ def run(config: ExtractConfig) -> int:
 
     table = store.folder / "slides.csv"
     outcomes = each_slide(
-        "Features", slides, work, store=store, recipe_digest=recipe.digest, config=config
+        "Features",
+        slides,
+        work,
+        store=store,
+        recipe_digest=recipe.digest,
+        config=config,
+        also_in=[tile_store.folder],
     )
     following = f"histofed train cohort={config.cohort or 'TABLE'} features={config.features}"
     return close("extract", outcomes, folder=store.folder, table=table, following=following)

@@ -14,7 +14,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from histofed.errors import NoTissue, OutputUnwritable, SlideError, SlideUnreadable, StoreError
+from histofed.errors import (
+    FileDamaged,
+    NoTissue,
+    OutputUnwritable,
+    SlideError,
+    SlideUnreadable,
+    StoreError,
+)
 from histofed.io.atomic import sweep
 from histofed.io.queue import RECORDS, WorkQueue
 from histofed.pipeline import terminal
@@ -53,6 +60,7 @@ def each_slide(
     store: ResultStore,
     recipe_digest: str,
     config: TileConfig,
+    also_in: Sequence[Path] = (),
 ) -> list[Outcome]:
     """Have ``work`` done on every slide, go on past a bad one, and write the table of outcomes.
 
@@ -62,6 +70,8 @@ def each_slide(
         Where ``work`` writes its results. The table is ``slides.csv`` in its folder.
     recipe_digest
         Digest of every option that a result depends on.
+    also_in
+        Other folders that ``work`` writes in: what killed processes left there is removed.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def each_slide(
         shared.until_done(title, slides)
         outcomes = write_table(store.folder / "slides.csv", shared.keys, queue=shared.queue)
         stale_s = shared.queue.now_s() - config.sharing.stale_after_s
-        for folder in (store.folder, shared.queue.folder):
+        for folder in (store.folder, shared.queue.folder, *also_in):
             sweep(folder, before_s=stale_s)
     return outcomes
 
@@ -154,11 +164,11 @@ class _SharedWork:
 
     def _do(self, slide: Slide, claim: Claim, history: Sequence[Attempt]) -> None:
         """Do the work on a claimed slide, and write what became of it."""
-        if any(attempt.status in ("done", "kept") for attempt in history):
-            self._discard_damaged(slide)
         outcome = Outcome(slide_id=slide.slide_id, status="failed")
         digest, problem = "", None
         try:
+            if any(attempt.status in ("done", "kept") for attempt in history):
+                self._discard_damaged(slide)
             outcome = self._work(slide)
             self._check_unchanged(slide, outcome)
             digest = self._store.digest(slide.slide_id) or ""
@@ -210,7 +220,7 @@ class _SharedWork:
         """Remove a result that is ours, by its record, and can no longer be read."""
         try:
             self._store.digest(slide.slide_id)
-        except StoreError:
+        except FileDamaged:
             self._store.path(slide.slide_id).unlink(missing_ok=True)
 
     def _check_unchanged(self, slide: Slide, outcome: Outcome) -> None:
