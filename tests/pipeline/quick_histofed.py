@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 
 import torch
 from torch import nn
@@ -64,6 +65,8 @@ def serve() -> None:
             code = 1
             try:
                 code = run(request["start"], max_file_bytes=request.get("max_file_bytes"))
+            except BaseException:  # noqa: BLE001  # as Python does at the end of a program
+                traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 os._exit(code)

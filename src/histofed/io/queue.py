@@ -186,6 +186,7 @@ class Claim:
         self._path = path
         self._attempt = attempt
         self._beat_s = beat_s
+        self._finished = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._started_s = time.monotonic()
@@ -196,11 +197,11 @@ class Claim:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if not self._ended.is_set():
+        if not self._finished:
             self.release()
 
-    def finish(self, status: str, **facts: Any) -> Attempt:
-        """Replace the claim by its outcome, and return that.
+    def finish(self, status: str, **facts: Any) -> None:
+        """Replace the claim by its outcome.
 
         Parameters
         ----------
@@ -214,14 +215,10 @@ class Claim:
             **facts,
         )
         self._stop()
-        try:
-            with atomic_text(self._path) as file:
-                json.dump(_content(attempt), file, indent=1)
-                file.write("\n")
-        except OSError:
-            self.release()
-            raise
-        return replace(attempt, touched_s=self._path.stat().st_mtime)
+        with atomic_text(self._path) as file:
+            json.dump(_content(attempt), file, indent=1)
+            file.write("\n")
+        self._finished = True
 
     def release(self) -> None:
         """Give the item back undone: anybody may take it at once."""

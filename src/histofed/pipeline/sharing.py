@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from histofed.errors import (
@@ -25,11 +22,12 @@ from histofed.errors import (
 from histofed.io.atomic import sweep
 from histofed.io.queue import RECORDS, WorkQueue
 from histofed.pipeline import terminal
+from histofed.pipeline.interrupts import Interrupts
 from histofed.pipeline.slide_table import last_ended, result_of, write_table
 from histofed.pipeline.slides import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from histofed.core.types import Slide
@@ -79,7 +77,7 @@ def each_slide(
         No result can be written; other slides would fare no better.
     """
     shared = _SharedWork(work, store=store, recipe_digest=recipe_digest, config=config)
-    with _terminating_as_interrupt():
+    with shared.interrupts:
         shared.until_done(title, slides)
         outcomes = write_table(store.folder / "slides.csv", shared.keys, queue=shared.queue)
         stale_s = shared.queue.now_s() - config.sharing.stale_after_s
@@ -112,6 +110,7 @@ class _SharedWork:
         stale_after_s = config.sharing.stale_after_s
         self.queue = WorkQueue(store.folder / RECORDS, stale_after_s=stale_after_s)
         self._began_s = self.queue.began_s
+        self.interrupts = Interrupts()
         self.keys: dict[str, str] = {}
 
     def until_done(self, title: str, slides: Sequence[Slide]) -> None:
@@ -152,14 +151,15 @@ class _SharedWork:
         died = bool(history) and history[-1].status == "working" and not history[-1].released
         if died and not after_a_death:
             return False
-        claim = self.queue.claim(slide.slide_id, key, history=history)
-        if claim is None:
-            return False
-        with claim:
-            if died:
-                who = history[-1].owner
-                terminal.say(f"{slide.slide_id}: {who}, died while working on it; trying again")
-            self._do(slide, claim, history)
+        with self.interrupts.held():
+            claim = self.queue.claim(slide.slide_id, key, history=history)
+            if claim is None:
+                return False
+            with claim, self.interrupts.let_in():
+                if died:
+                    who = history[-1].owner
+                    terminal.say(f"{slide.slide_id}: {who}, died while working on it; trying again")
+                self._do(slide, claim, history)
         return True
 
     def _do(self, slide: Slide, claim: Claim, history: Sequence[Attempt]) -> None:
@@ -175,6 +175,7 @@ class _SharedWork:
         except OutputUnwritable:
             raise
         except (SlideError, StoreError, OSError) as error:
+            self.interrupts.obey()
             problem = error
         before = last_ended(history, self.keys[slide.slide_id])
         claim.finish(
@@ -234,20 +235,3 @@ class _SharedWork:
 
 def _status(problem: Exception) -> str:
     return "empty" if isinstance(problem, NoTissue) else "failed"
-
-
-@contextmanager
-def _terminating_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the work like Ctrl-C: what was begun is given back, what is done is kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
