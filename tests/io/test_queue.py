@@ -148,6 +148,19 @@ def test_the_clock_of_this_machine_is_not_asked(tmp_path: Path, monkeypatch) -> 
     assert not list(tmp_path.glob(".*"))  # the probe is gone
 
 
+def test_the_file_system_is_asked_for_the_time_once_a_minute(tmp_path: Path, monkeypatch) -> None:
+    queue, passed_s = WorkQueue(tmp_path), [100.0]
+    asked = []
+    monkeypatch.setattr(queue, "_ask", lambda: asked.append(passed_s[0]) or 5000.0 + len(asked))
+    monkeypatch.setattr(time, "monotonic", lambda: passed_s[0])
+    assert queue.now_s() == 5001
+    passed_s[0] += 59
+    assert queue.now_s() == 5001 + 59
+    passed_s[0] += 2
+    assert queue.now_s() == 5002
+    assert asked == [100, 161]
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_a_killed_process_of_this_machine_is_known_at_once(tmp_path: Path) -> None:
     code = """

@@ -248,6 +248,19 @@ def test_a_result_that_is_not_there_is_made_again(
     assert results(tmp_path) == undisturbed
 
 
+def test_results_without_records_are_kept_and_get_records(quick, slides, tmp_path, table) -> None:
+    command = ("extract", f"slides={slides}", f"work={tmp_path}")
+    assert quick.run(*command).code == 0
+    before = results(tmp_path)
+    shutil.rmtree(records(tmp_path).folder)
+    for _ in range(2):
+        found = quick.run(*command)
+        assert (found.code, "nothing to do" in found.said) == (0, True)
+        assert set(statuses(tmp_path / "features" / ENCODER, table)) == {"kept"}
+    assert results(tmp_path) == before
+    assert [each.status for each in records(tmp_path).attempts("s00")] == ["kept"]
+
+
 def test_a_replaced_slide_is_noticed_whatever_its_size_and_date(quick, tmp_path, table) -> None:
     first, second = (draw_slide(tmp_path / "a.svs", seed=seed).read_bytes() for seed in (1, 2))
     size_bytes = max(len(first), len(second))

@@ -40,6 +40,9 @@ WORKING = "working"
 BEAT_S = 10.0
 """Longest time between two signs of life, so that processes need not agree on what is stale."""
 
+ASK_EVERY_S = 60.0
+"""How often the shared file system is asked for the time: many may wait for one slide."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -106,6 +109,7 @@ class WorkQueue:
     def __init__(self, folder: Path, *, stale_after_s: float = 300.0) -> None:
         self.folder = folder
         self.stale_after_s = stale_after_s
+        self._asked: tuple[float, float] | None = None
 
     def path(self, item: str, number: int) -> Path:
         """Return where an attempt is or would be."""
@@ -124,7 +128,17 @@ class WorkQueue:
         return self.now_s()
 
     def now_s(self) -> float:
-        """Return the time on the clock of the shared file system."""
+        """Return the time on the clock of the shared file system.
+
+        It is asked once a minute; in between the seconds that pass here are added.
+        """
+        if self._asked is None or time.monotonic() - self._asked[0] > ASK_EVERY_S:
+            file_system_s = self._ask()
+            self._asked = time.monotonic(), file_system_s
+        return self._asked[1] + time.monotonic() - self._asked[0]
+
+    def _ask(self) -> float:
+        """Make a file and see how late it is there."""
         probe = self.folder / f".{uuid.uuid4().hex}.part"
         with naming_output(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from histofed.pipeline.schema import TileConfig
 
 WAIT_S = 2.0
-"""Between two looks at slides that others work on."""
+"""Between two looks at slides that others work on, and a tenth of a second more for each."""
 
 
 class ResultStore(Protocol):
@@ -135,7 +135,7 @@ class _SharedWork:
                 if not waited:
                     terminal.say(f"waiting for {len(left)} slides that other processes work on")
                     waited = True
-                time.sleep(min(WAIT_S, self.queue.stale_after_s / 4))
+                time.sleep(min(WAIT_S + len(left) / 10, self.queue.stale_after_s / 4))
 
     def _try(self, slide: Slide, *, after_a_death: bool) -> bool:
         """See to a slide; False while it is not ours to take."""
