@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 import histofed
-from histofed.io.h5 import atomic_h5, write_format
+from histofed.errors import FileDamaged, StoreError
+from histofed.io.h5 import atomic_h5, open_h5, write_format
 
 SOURCE = Path(histofed.__file__).resolve().parents[1]
 
@@ -38,6 +41,30 @@ def test_an_error_in_the_block_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fails()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_system_does_not_give_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """What is damaged may be made again in its place; a network that fails for a moment may not."""
+    write(tmp_path / "a.h5")
+    with monkeypatch.context() as patched:
+        patched.setattr(h5py, "File", lambda *_, **__: raise_os_error(errno.EIO))
+        with pytest.raises(StoreError, match=r"a\.h5: cannot be read \(Input/output error\)") as e:
+            read(tmp_path / "a.h5")
+        assert not isinstance(e.value, FileDamaged)
+    (tmp_path / "a.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:-1])
+    with pytest.raises(FileDamaged, match=r"a\.h5: damaged or not a features file"):
+        read(tmp_path / "a.h5")
+
+
+def raise_os_error(number: int) -> None:
+    raise OSError(number, "synchronously opened")
+
+
+def read(path: Path) -> None:
+    with open_h5(path, "features"):
+        pass
 
 
 def test_a_disk_that_fills_up_is_an_error_and_not_a_crash(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,10 @@ def open_h5(path: Path, kind: str) -> Iterator[h5py.File]:
     except StoreError:
         raise
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's word, not the content
+            msg = f"{path}: cannot be read ({os.strerror(error.errno)}); check the disk and who "
+            msg += "may read there, and try again"
+            raise StoreError(msg) from error
         msg = f"{path}: damaged or not a {kind} file ({error!r}); delete it and make it again"
         raise FileDamaged(msg) from error
 
