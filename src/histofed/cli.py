@@ -2,7 +2,7 @@
 
 Options are Hydra overrides; Hydra's own flags (``--multirun``, ``--cfg job``, ``--config-dir``)
 work as everywhere. Exit codes: 0 done, 1 crash, 2 refused (the message says why), 3 work left,
-130 stopped by Ctrl-C, 141 nobody reads the output any more.
+4 work left to other processes, 130 stopped by Ctrl-C, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@
     │   ├── MissingMpp       the file does not say its microns per pixel
     │   └── NoTissue         nothing to tile
     ├── StoreError           a feature or score file at fault           (also ValueError)
+    │   └── FileDamaged      truncated or overwritten
+    ├── OutputUnwritable     disk full, no permission                   (also OSError)
     ├── WeightsError         encoder or model weights at fault          (also ValueError)
     ├── ReviewError          the page cannot be served as asked         (also ValueError)
     └── FederationError      the exchange between sites failed
@@ -49,6 +51,14 @@ class NoTissue(SlideError):
 
 class StoreError(HistofedError, ValueError):
     """A feature or score file is missing, corrupt, or made with other settings."""
+
+
+class FileDamaged(StoreError):
+    """A feature or score file cannot be read: it is truncated, or not such a file at all."""
+
+
+class OutputUnwritable(HistofedError, OSError):
+    """A result cannot be written: the disk is full, or the folder is not ours to write."""
 
 
 class WeightsError(HistofedError, ValueError):

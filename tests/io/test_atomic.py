@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from histofed.io.atomic import atomic_path, atomic_text
+from histofed.errors import OutputUnwritable
+from histofed.io.atomic import atomic_path, atomic_text, sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +76,32 @@ def test_two_writers_of_one_file_do_not_share_a_temporary(tmp_path: Path) -> Non
         other.write("other")
     assert path.read_text() == "one"  # the outer block ends last
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "free space there"), (errno.EACCES, "who may write")]
+)
+def test_what_cannot_be_written_is_named_with_what_helps(tmp_path, number, remedy) -> None:
+    path = tmp_path / "x.csv"
+
+    def write() -> None:
+        with atomic_path(path):
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(OutputUnwritable, match=f"x.csv cannot be written .*{remedy}"):
+        write()
+    assert issubclass(OutputUnwritable, OSError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_nobody_writes_any_more_is_swept(tmp_path: Path) -> None:
+    leftover, result = tmp_path / ".x.0123.part", tmp_path / "x.h5"
+    for path in (leftover, result, tmp_path / ".hidden"):
+        path.write_bytes(b"half")
+        os.utime(path, (100, 100))
+    with atomic_path(tmp_path / "y.h5") as being_written:
+        being_written.write_bytes(b"half")
+        sweep(tmp_path, before_s=being_written.stat().st_mtime - 10)
+        assert being_written.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "x.h5", "y.h5"]
+    sweep(tmp_path / "nowhere", before_s=0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from histofed.errors import StoreError
+from histofed.io.queue import RECORDS, WorkQueue
 from histofed.io.store import FeatureStore
 from histofed.mil.bags import BagDataset, collate, load_bags
 
@@ -27,6 +28,19 @@ def test_patients_without_features_are_named(tmp_path, write, cohort):
     write(tmp_path, "a", 3)
     patients = cohort([("a", "A"), ("b", "Berta"), ("c", "Carl")], {"A": 0, "Berta": 1, "Carl": 1})
     with pytest.raises(StoreError, match=r"2 of 3 slides.*Berta \(b\), Carl \(c\).*extract"):
+        load_bags(patients, FeatureStore(tmp_path))
+
+
+def test_slides_without_tissue_are_named_with_what_helps(tmp_path, write, cohort):
+    write(tmp_path, "a", 3)
+    with WorkQueue(tmp_path / RECORDS).claim("b", "key", history=[]) as claim:
+        claim.finish("empty", error="NoTissue", message="glass")
+    patients = cohort([("a", "A"), ("b", "Berta"), ("c", "Carl")], {"A": 0, "Berta": 1, "Carl": 1})
+    with pytest.raises(StoreError, match=r"1 of 3 slides hold no tissue.*: Berta \(b\); take") as e:
+        load_bags(patients, FeatureStore(tmp_path))
+    assert "Carl" not in str(e.value)  # other news, once this is settled
+    write(tmp_path, "b", 2)  # since then, with other options
+    with pytest.raises(StoreError, match=r"1 of 3 slides have no features.*Carl \(c\)"):
         load_bags(patients, FeatureStore(tmp_path))
 
 

@@ -162,11 +162,19 @@ def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):
     assert "no slide found" in capsys.readouterr().err
 
 
-def test_glass_alone_is_a_slide_without_tissue(tmp_path, table):
+def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
     path = tmp_path / "glass.svs"
     write_pyramid(path, np.full((600, 600, 3), 244, dtype=np.uint8), mpp=MPP)
-    assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 3
-    assert table(tmp_path / "tiles" / "slides.csv")[0]["reason"].startswith("NoTissue: ")
+    command = ["tile", f"slides={path}", f"work={tmp_path}"]
+    for _ in range(2):  # known then, and not tried again
+        assert main(command) == 0
+        [row] = table(tmp_path / "tiles" / "slides.csv")
+        assert (row["status"], row["n_tiles"], row["attempts"]) == ("empty", "0", "1")
+        assert row["reason"].startswith("NoTissue: slide glass: ")
+        assert "1 slides (glass): no tissue" in capsys.readouterr().out
+    main([*command, "tiling.min_tissue=0"])  # other options: another question
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert (row["status"], row["n_tiles"]) == ("done", "4")
 
 
 def test_an_encoder_refuses_tiles_that_it_does_not_know(slide, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import h5py
 import numpy as np
 
 import histofed
-from histofed.errors import HistofedError, StoreError
+from histofed.errors import FileDamaged, HistofedError, StoreError
 from histofed.io.atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -64,8 +65,12 @@ def careful_h5(path: Path, what: str, *, remedy: str) -> Iterator[h5py.File]:
         AttributeError,
         MemoryError,  # a damaged size
     ) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's word, not the content
+            msg = f"{path}: cannot be read ({os.strerror(error.errno)}); check the disk and who "
+            msg += "may read there, and try again"
+            raise StoreError(msg) from error
         msg = f"{path}: damaged or not {what} ({error!r}); {remedy}"
-        raise StoreError(msg) from error
+        raise FileDamaged(msg) from error
 
 
 def _check_format(file: h5py.File, path: Path, kind: str) -> None:
@@ -82,6 +87,14 @@ def _check_format(file: h5py.File, path: Path, kind: str) -> None:
 
 @contextmanager
 def atomic_h5(path: Path) -> Iterator[h5py.File]:
-    """Yield an HDF5 file that becomes ``path`` when the block ends well."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    """Yield an HDF5 file that becomes ``path`` when the block ends well.
+
+    It is put together in memory: on a full disk the HDF5 library does not fail, it crashes the
+    process. So memory must hold the file a second time.
+    """
+    with h5py.File(str(path), "w", driver="core", backing_store=False) as file:
         yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image)

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from histofed.errors import StoreError
+from histofed.io.queue import RECORDS, WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from histofed.core.cohort import Cohort
+    from histofed.core.types import Slide
     from histofed.io.store import FeatureStore, SlideFeatures
 
 
@@ -103,19 +105,10 @@ def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
     Raises
     ------
     StoreError
-        Patients without features (all are named), files of different recipes in one cohort, or
-        two patients with one image.
+        Slides without features or without tissue (they are named), files of different recipes in
+        one cohort, or two patients with one image.
     """
-    missing = [slide for slide in cohort.slides if not store.path(slide.slide_id).exists()]
-    if missing:
-        names = ", ".join(f"{slide.patient_id} ({slide.slide_id})" for slide in missing[:8])
-        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-        msg = (
-            f"{len(missing)} of {len(cohort.slides)} slides have no features in {store.folder}: "
-            f"{names}{more}; run `histofed extract` on this cohort, or name the folder with "
-            "features=PATH"
-        )
-        raise StoreError(msg)
+    _check_all_there(cohort, store)
     bags = {}
     alike = _Alike()
     for patient in cohort.patients:
@@ -139,6 +132,36 @@ def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
             tiles_of=tiles_of,
         )
     return bags
+
+
+def _check_all_there(cohort: Cohort, store: FeatureStore) -> None:
+    missing = [slide for slide in cohort.slides if not store.path(slide.slide_id).exists()]
+    if not missing:
+        return
+    records = WorkQueue(store.folder / RECORDS)
+    empty = []
+    for slide in missing:
+        attempts = records.attempts(slide.slide_id)
+        if attempts and attempts[-1].status == "empty":
+            empty.append(slide)
+    if empty:
+        msg = (
+            f"{len(empty)} of {len(cohort.slides)} slides hold no tissue, so they have no "
+            f"features: {_named(empty)}; take their rows out of the cohort table, or extract with "
+            "other options (tiling.min_tissue)"
+        )
+        raise StoreError(msg)
+    msg = (
+        f"{len(missing)} of {len(cohort.slides)} slides have no features in {store.folder}: "
+        f"{_named(missing)}; run `histofed extract` on this cohort, or name the folder with "
+        "features=PATH"
+    )
+    raise StoreError(msg)
+
+
+def _named(slides: Sequence[Slide], most: int = 8) -> str:
+    names = ", ".join(f"{slide.patient_id} ({slide.slide_id})" for slide in slides[:most])
+    return f"{names} and {len(slides) - most} more" if len(slides) > most else names
 
 
 class BagDataset(Dataset[Bag]):

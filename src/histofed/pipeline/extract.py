@@ -9,14 +9,8 @@ from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, Record, TileStore
 from histofed.pipeline import build
-from histofed.pipeline.slides import (
-    Outcome,
-    check_same,
-    chosen_slides,
-    close,
-    each_slide,
-    slide_path,
-)
+from histofed.pipeline.sharing import each_slide
+from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, slide_path
 from histofed.pipeline.tile import outcome, tiles_of
 
 if TYPE_CHECKING:
@@ -62,7 +56,15 @@ def run(config: ExtractConfig) -> int:
         return outcome(slide, record, status="done", n_tiles=n_tiles)
 
     table = store.folder / "slides.csv"
-    outcomes = each_slide("Features", slides, work, table=table)
+    outcomes = each_slide(
+        "Features",
+        slides,
+        work,
+        store=store,
+        recipe_digest=recipe.digest,
+        config=config,
+        also_in=[tile_store.folder],
+    )
     following = (
         f"histofed federate cohort={config.cohort or 'TABLE'} features={config.features} "
         "cancer=... task=..."

@@ -88,6 +88,8 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tissue.min_brightness": Range(0, 1),
     "tissue.min_area_um2": Range(0),
     "tissue.max_hole_um2": Range(0),
+    "sharing.stale_after_s": ABOVE_0,
+    "sharing.attempts": COUNT,
     "splits.n_folds": Range(3),
     "splits.seed": SEED,
     "trainer.max_epochs": COUNT,

@@ -89,6 +89,15 @@ class FederationConfig:
 
 
 @dataclass
+class SharingConfig:
+    """How processes that run the same command share its slides."""
+
+    wait: bool = MISSING
+    stale_after_s: float = MISSING
+    attempts: int = MISSING
+
+
+@dataclass
 class TileConfig:
     """Options of ``histofed tile``."""
 
@@ -99,6 +108,7 @@ class TileConfig:
     overwrite: bool = MISSING
     tiling: TilingConfig = field(default_factory=TilingConfig)
     tissue: TissueConfig = field(default_factory=TissueConfig)
+    sharing: SharingConfig = field(default_factory=SharingConfig)
 
 
 @dataclass

@@ -1,40 +1,52 @@
-"""What tiling and extraction share: which slides, and one bad slide does not stop the others."""
+"""What tiling and extraction share: which slides, what became of each, and the closing words."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from histofed.core.types import Slide
-from histofed.errors import ConfigError, SlideError, SlideUnreadable, StoreError
+from histofed.errors import ConfigError, SlideUnreadable, StoreError
 from histofed.io.readers import find_slides
-from histofed.io.tables import read_slides, write_rows
+from histofed.io.tables import read_slides
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from histofed.pipeline.schema import TileConfig
 
 WORK_LEFT = 3
 """Exit code: some slides are not done; the same command tries them again."""
 
+LEFT_TO_OTHERS = 4
+"""Exit code: nothing is left here, but other processes still work on slides of this command."""
+
+NAMED = 5
+"""Slides without tissue that the closing panel names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one slide.
+    """What became of one slide: a row of the table, and part of the slide's record.
+
+    A new column is a new field with a default.
 
     Attributes
     ----------
     status
-        ``done`` now, ``kept`` from an earlier run with the same options, or ``failed``.
+        ``done`` by this job, ``kept`` from an earlier one with the same options, ``empty`` (no
+        tissue, so no tiles and no features), ``failed``, or ``left`` to another process.
+    seconds
+        What the work took, when it was done.
     reason
         Class and message of the failure.
+    attempts
+        Tries with these options on this very slide.
+    host
+        Machine that did it.
     """
 
     slide_id: str
@@ -45,6 +57,8 @@ class Outcome:
     mpp: float = 0.0
     seconds: float = 0.0
     reason: str = ""
+    attempts: int = 0
+    host: str = ""
 
 
 def chosen_slides(config: TileConfig) -> list[Slide]:
@@ -72,26 +86,6 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
     return slides
 
 
-def each_slide(
-    title: str, slides: list[Slide], work: Callable[[Slide], Outcome], *, table: Path
-) -> list[Outcome]:
-    """Do ``work`` on every slide, write the table of outcomes, and go on past a bad slide."""
-    outcomes = []
-    with terminal.stage(title, len(slides), unit="slides") as step:
-        for slide in slides:
-            started = time.monotonic()
-            try:
-                outcome = work(slide)
-            except (SlideError, StoreError, OSError) as error:
-                reason = f"{type(error).__name__}: {error}"
-                outcome = Outcome(slide_id=slide.slide_id, status="failed", reason=reason)
-            outcomes.append(replace(outcome, seconds=round(time.monotonic() - started, 2)))
-            step(note=slide.slide_id)
-    names = [field.name for field in fields(Outcome)]
-    write_rows(table, names, [[getattr(outcome, name) for name in names] for outcome in outcomes])
-    return outcomes
-
-
 def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, following: str) -> int:
     """Show failures and the closing panel; return the exit code."""
     counts = Counter(outcome.status for outcome in outcomes)
@@ -103,18 +97,31 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
     said = {
         "done": f"{counts['done']} slides",
         "kept": f"{counts['kept']} slides were done before, with the same options",
+        "empty": f"{_names(outcomes, 'empty')}: no tissue, so no tiles; reasons in {table}",
         "failed": f"{counts['failed']} slides; reasons in {table}",
+        "left": f"{counts['left']} slides that other processes work on",
     }
     facts = {name: text for name, text in said.items() if counts[name]}
-    if not counts["done"] and not counts["failed"]:
-        facts = {"nothing to do": f"all {counts['kept']} slides are there, with the same options"}
+    if counts["kept"] and not counts.keys() - {"kept", "empty"}:
+        del facts["kept"]
+        there = f"all {counts['kept']} slides are there, with the same options"
+        facts = {"nothing to do": there} | facts
     facts |= {
         "tiles": f"{sum(outcome.n_tiles for outcome in outcomes):,}",
         "output": str(folder),
         "table": str(table),
     }
     terminal.closing(verb, facts, next_command=following)
-    return WORK_LEFT if counts["failed"] else 0
+    if counts["failed"]:
+        return WORK_LEFT
+    return LEFT_TO_OTHERS if counts["left"] else 0
+
+
+def _names(outcomes: list[Outcome], status: str) -> str:
+    """Return the slides of one status, the first few by name."""
+    names = [outcome.slide_id for outcome in outcomes if outcome.status == status]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} slides ({', '.join(names[:NAMED])}{more})"
 
 
 def slide_path(slide: Slide) -> Path:

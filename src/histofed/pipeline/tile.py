@@ -10,14 +10,8 @@ from histofed.io.atomic import atomic_path
 from histofed.io.readers import open_slide, slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
 from histofed.pipeline import build
-from histofed.pipeline.slides import (
-    Outcome,
-    check_same,
-    chosen_slides,
-    close,
-    each_slide,
-    slide_path,
-)
+from histofed.pipeline.sharing import each_slide
+from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, slide_path
 from histofed.report.overlays import tile_overlay
 from histofed.report.style import png_bytes
 
@@ -45,7 +39,14 @@ def run(config: TileConfig) -> int:
         )
 
     table = store.folder / "slides.csv"
-    outcomes = each_slide("Tiles", chosen_slides(config), work, table=table)
+    outcomes = each_slide(
+        "Tiles",
+        chosen_slides(config),
+        work,
+        store=store,
+        recipe_digest=tile_recipe(spec, tissue).digest,
+        config=config,
+    )
     named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
     following = f"histofed extract {named} work={config.work}"
     return close("tile", outcomes, folder=store.folder, table=table, following=following)

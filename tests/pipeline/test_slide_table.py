@@ -1,0 +1,98 @@
+"""The table of a run is a function of the records, so all processes of a job agree on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histofed.io.queue import Attempt, WorkQueue
+from histofed.pipeline import slide_table
+from histofed.pipeline.slide_table import _job_began_s, last_ended, result_of, write_table
+from histofed.pipeline.slides import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DONE = Attempt(number=1, status="done", key="key")
+
+
+def record(queue: WorkQueue, slide: str, status: str, **facts: object) -> None:
+    with queue.claim(slide, "key", history=queue.attempts(slide)) as claim:
+        claim.finish(status, **facts)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=1, max_size=8))
+def test_processes_that_overlap_in_a_chain_find_one_beginning(spans) -> None:
+    """Each process began at a time and ended its one slide some time later."""
+    ended = [
+        replace(DONE, began_s=float(began), touched_s=float(began + lasted))
+        for began, lasted in spans
+    ]
+    found = {each.began_s: _job_began_s(each.began_s, ended) for each in ended}
+    for one in ended:
+        assert found[one.began_s] <= one.began_s
+        assert found[one.began_s] in found
+        for other in ended:
+            if other.began_s <= one.began_s <= other.touched_s:  # they worked at the same time
+                assert found[one.began_s] == found[other.began_s]
+    late = max(each.touched_s for each in ended) + 1
+    assert _job_began_s(late, ended) == late  # a later run is another job
+
+
+def test_the_last_attempt_with_these_options_counts() -> None:
+    history = [
+        replace(DONE, status="failed"),
+        replace(DONE, number=2, key="other options"),
+        replace(DONE, number=3, status="empty"),
+        replace(DONE, number=4, status="working"),
+    ]
+    assert last_ended(history, "key").number == 3
+    assert last_ended(history, "nothing of this key") is None
+
+
+def test_columns_come_back_and_unknown_ones_are_left_out(tmp_path: Path) -> None:
+    queue = WorkQueue(tmp_path / "records")
+    assert queue.began_s
+    outcome = Outcome(slide_id="a", status="done", n_tiles=7, mpp=0.25)
+    assert result_of(outcome) == {"n_tiles": 7, "width_px0": 0, "height_px0": 0, "mpp": 0.25}
+    record(queue, "a", "done", attempts=2, result=result_of(outcome) | {"of another version": 1})
+    record(queue, "b", "failed", attempts=1, error="SlideError", message="why")
+    a, b, c = write_table(tmp_path / "t.csv", dict.fromkeys("abc", "key"), queue=queue)
+    assert (a.status, a.n_tiles, a.mpp, a.attempts) == ("done", 7, 0.25, 2)
+    assert (b.status, b.reason) == ("failed", "SlideError: why")
+    assert (c.status, c.reason) == ("left", "not done yet")
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 4
+
+
+def test_a_failure_that_is_being_tried_again_is_left(tmp_path: Path) -> None:
+    queue = WorkQueue(tmp_path)
+    record(queue, "a", "failed", attempts=1, error="SlideError", message="why")
+    with queue.claim("a", "key", history=queue.attempts("a")):
+        [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+        assert row.status == "left"
+    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+    assert row.status == "failed"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_slide_that_ends_while_the_table_is_written_is_in_it(
+    tmp_path: Path, monkeypatch, others
+) -> None:
+    queue = WorkQueue(tmp_path / "records")
+    record(queue, "a", "done")
+    real = slide_table.write_rows
+    written = []
+
+    def meanwhile(path: Path, names: object, rows: list[list[object]]) -> None:
+        if len(written) < others:
+            record(queue, "b", "done")
+        written.append([row[1] for row in rows])
+        real(path, names, rows)
+
+    monkeypatch.setattr(slide_table, "write_rows", meanwhile)
+    write_table(tmp_path / "t.csv", {"a": "key", "b": "key"}, queue=queue)
+    assert written == [["done", "left"], ["done", "done"]][: 1 + others]
