@@ -244,6 +244,8 @@ def test_inventing_detail_is_refused_by_name() -> None:
         ({"overlap_px": 224}, "overlap_px"),
         ({"min_tissue": 1.01}, "min_tissue"),
         ({"min_tissue": math.nan}, "min_tissue"),
+        ({"min_tissue_um2": -1}, "min_tissue_um2"),
+        ({"min_tissue_um2": 112.0**2 + 1}, "min_tissue_um2"),
     ],
 )
 def test_impossible_tiles_are_refused_by_option(options, named) -> None:

@@ -10,11 +10,11 @@ from histofed.errors import ConfigError, SlideUnreadable
 from histofed.extract.encoders.google import efficientnet_lite0
 from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.extract.tiles import read_tile, tile_slide
-from histofed.extract.tissue import TissueSpec
+from histofed.extract.tissue import OtsuSaturation
 from histofed.io.readers import open_slide, slide_digest
 from histofed.io.store import FeatureStore, Record
 
-SPEC, TISSUE = TileSpec(), TissueSpec()
+SPEC, TISSUE = TileSpec(), OtsuSaturation()
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from histofed.core.tiling import TileSpec
     from histofed.extract.encoders import TileEncoder
-    from histofed.extract.tissue import TissueSpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, Record, SlideTiles
 
 T = TypeVar("T")
 
 
-def feature_recipe(spec: TileSpec, tissue: TissueSpec, encoder: TileEncoder) -> Recipe:
+def feature_recipe(spec: TileSpec, tissue: TissueMethod, encoder: TileEncoder) -> Recipe:
     """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
     encoder.card.check(spec)
     tiles = tile_recipe(spec, tissue)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from histofed.core.tiling import box_means, check_resolution, full_grid, level_box
 from histofed.errors import NoTissue
-from histofed.extract.tissue import TissueSpec, tissue_mask
+from histofed.extract.tissue.base import check_mask
 from histofed.io.store import Recipe, Record, SlideTiles
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histofed.core.tiling import TileSpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
 
 RESAMPLING = Image.Resampling.BILINEAR
@@ -28,13 +29,13 @@ RESAMPLING = Image.Resampling.BILINEAR
 every recipe."""
 
 
-def tile_recipe(spec: TileSpec, tissue: TissueSpec) -> Recipe:
+def tile_recipe(spec: TileSpec, tissue: TissueMethod) -> Recipe:
     """Return the recipe of a tile file: tiles and tissue, no encoder yet."""
     return Recipe(spec=spec, tissue=tissue.record, resampling=RESAMPLING.name.lower())
 
 
 def tile_slide(
-    reader: SlideReader, slide_id: str, *, slide_digest: str, spec: TileSpec, tissue: TissueSpec
+    reader: SlideReader, slide_id: str, *, slide_digest: str, spec: TileSpec, tissue: TissueMethod
 ) -> tuple[SlideTiles, NDArray[np.uint8], NDArray[np.bool_]]:
     """Find the tiles of a slide that hold enough tissue.
 
@@ -55,18 +56,30 @@ def tile_slide(
     info = reader.info
     check_resolution(spec, info, slide_id)
     thumbnail = reader.thumbnail(tissue.mpp)
-    mask = tissue_mask(thumbnail, tissue)
+    mask = check_mask(
+        tissue.mask(thumbnail, slide_id=slide_id, info=info),
+        thumbnail,
+        method=type(tissue).__name__,
+        slide_id=slide_id,
+    )
     coords_N2 = full_grid(spec, info)
     tissue_N = box_means(mask, coords_N2, spec.side_px0(info.mpp), tissue.mpp / info.mpp)
-    kept = tissue_N >= spec.min_tissue
+    kept = tissue_N >= spec.least_tissue
     if not kept.any():
         most = f"{tissue_N.max():.0%}" if len(tissue_N) else "no whole tile fits; it holds 0%"
         msg = (
-            f"slide {slide_id}: no tile of {spec.side_um:g} um is at least {spec.min_tissue:.0%} "
-            f"tissue (the fullest: {most}); lower tiling.min_tissue or look at the slide"
+            f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
+            f"{spec.least_tissue:.0%} tissue (the fullest: {most}); lower tiling.min_tissue or "
+            "tiling.min_tissue_um2, choose another tissue=..., or look at the slide"
         )
         raise NoTissue(msg)
-    record = Record.of(tile_recipe(spec, tissue), slide_id, slide_digest, info)
+    record = Record.of(
+        tile_recipe(spec, tissue),
+        slide_id,
+        slide_digest,
+        info,
+        source_digest=tissue.source_digest(slide_id),
+    )
     tiles = SlideTiles(
         record=record, coords_N2=coords_N2[kept], tissue_N=tissue_N[kept].astype(np.float32)
     )

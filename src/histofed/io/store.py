@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MIN_CHUNK_ROWS = 256
 
+LATER_PARAMETERS: dict[str, Any] = {"min_tissue_um2": 0.0, "source_digest": "", "quality": {}}
+"""Parts of a record that came after version 1, with the value that means "as before"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -59,7 +62,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """How one file was made: the recipe and the slide it was applied to."""
+    """How one file was made: the recipe and the slide it was applied to.
+
+    Attributes
+    ----------
+    source_digest
+        Digest of what a person drew for this slide; empty where nothing was drawn.
+    """
 
     recipe: Recipe
     slide_id: str
@@ -68,9 +77,18 @@ class Record:
     width_px0: int | None
     height_px0: int | None
     objective_power: float | None = None
+    source_digest: str = ""
 
     @classmethod
-    def of(cls, recipe: Recipe, slide_id: str, slide_digest: str, info: SlideInfo) -> Record:
+    def of(
+        cls,
+        recipe: Recipe,
+        slide_id: str,
+        slide_digest: str,
+        info: SlideInfo,
+        *,
+        source_digest: str = "",
+    ) -> Record:
         """Return the record of applying ``recipe`` to an open slide."""
         return cls(
             recipe=recipe,
@@ -80,6 +98,7 @@ class Record:
             width_px0=info.width_px0,
             height_px0=info.height_px0,
             objective_power=info.objective_power,
+            source_digest=source_digest,
         )
 
     @property
@@ -323,7 +342,17 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    plain = json.dumps(_without_unused(record), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _without_unused(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out later parameters that change nothing: a file made before them keeps its digest."""
+    return {
+        name: _without_unused(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name]
+    }
 
 
 def _file_digest(path: Path, kind: str) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hydra.core.override_parser.types import Override
 
-COMPONENTS = ("encoder", "aggregator", "strategy")
+COMPONENTS = ("encoder", "tissue", "aggregator", "strategy")
 """Options that name a class of ours (``_target_``) and its arguments."""
 
 
@@ -63,7 +63,10 @@ def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
     choices = [item for item in parsed if item.key_or_group in groups()]
     for item in choices:
         _check_choice(item)
-    known = _compose(verb, [item.input_line for item in choices if item.input_line])
+    chosen = [item.input_line for item in choices if item.input_line]
+    if preset := _tissue_of_cancer(_compose(verb, chosen), choices):
+        chosen, overrides = [*chosen, preset], [*overrides, preset]
+    known = _compose(verb, chosen)
     for item in parsed:
         if item.key_or_group not in groups():
             _check_name(verb, item.key_or_group, known)
@@ -95,7 +98,7 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         if name in typed:
             check_component(name, typed[name])
     check_limits(typed)
-    if "cancer" in typed and typed.task.name not in typed.cancer.tasks:
+    if "task" in typed and typed.task.name not in typed.cancer.tasks:
         msg = (
             f"task={typed.task.name} is not a task of cancer={typed.cancer.name}; "
             f"its tasks are {', '.join(typed.cancer.tasks)}"
@@ -125,6 +128,14 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         msg = f"{verb}: {_first_line(error.__cause__ or error)}"
         raise ConfigError(msg) from error
+
+
+def _tissue_of_cancer(known: DictConfig, choices: list[Override]) -> str | None:
+    """Return ``tissue=<preset>`` where the cancer asks for one and the user chose none."""
+    named = any(item.key_or_group == "tissue" for item in choices)
+    if named or "tissue" not in known or "tissue" not in (known.get("cancer") or {}):
+        return None
+    return f"tissue={known.cancer.tissue}"
 
 
 def _check_choice(item: Override) -> None:

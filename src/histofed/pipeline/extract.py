@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.io.readers import open_slide
-from histofed.io.store import FeatureStore, Record, TileStore
+from histofed.io.store import FeatureStore, TileStore
 from histofed.pipeline import build
 from histofed.pipeline.slides import (
     Outcome,
@@ -28,7 +29,7 @@ def run(config: ExtractConfig) -> int:
     """Extract features of every slide; return the exit code."""
     tile_store = TileStore(Path(config.work) / "tiles")
     store = FeatureStore(Path(config.features))
-    spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
+    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     slides = chosen_slides(config)
     encoder = build.encoder(config.encoder)
     recipe = feature_recipe(spec, tissue, encoder)
@@ -44,7 +45,7 @@ def run(config: ExtractConfig) -> int:
                 tissue=tissue,
                 overwrite=config.overwrite,
             )
-            record = Record.of(recipe, slide.slide_id, tiles.record.slide_digest, reader.info)
+            record = replace(tiles.record, recipe=recipe)
             found, n_tiles = store.digest(slide.slide_id), len(tiles.coords_N2)
             if found is not None:
                 check_same(

@@ -19,27 +19,18 @@ class TilingConfig:
     mpp: float = MISSING
     overlap_px: int = MISSING
     min_tissue: float = MISSING
-
-
-@dataclass
-class TissueConfig:
-    """See `histofed.extract.tissue.TissueSpec`."""
-
-    mpp: float = MISSING
-    min_saturation: float = MISSING
-    min_brightness: float = MISSING
-    min_area_um2: float = MISSING
-    max_hole_um2: float = MISSING
+    min_tissue_um2: float = MISSING
 
 
 @dataclass
 class CancerConfig:
-    """Facts about one cancer."""
+    """Facts about one cancer; ``tissue`` is the choice of ``configs/tissue/`` that suits it."""
 
     name: str = MISSING
     title: str = MISSING
     cohorts: list[str] = field(default_factory=list)
     tasks: list[str] = MISSING
+    tissue: str = "otsu"
 
 
 @dataclass
@@ -98,7 +89,8 @@ class TileConfig:
     mpp: float | None = MISSING
     overwrite: bool = MISSING
     tiling: TilingConfig = field(default_factory=TilingConfig)
-    tissue: TissueConfig = field(default_factory=TissueConfig)
+    tissue: Any = MISSING
+    cancer: CancerConfig | None = None
 
 
 @dataclass

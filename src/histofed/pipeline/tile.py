@@ -24,7 +24,7 @@ from histofed.report.style import png_bytes
 if TYPE_CHECKING:
     from histofed.core.tiling import TileSpec
     from histofed.core.types import Slide
-    from histofed.extract.tissue import TissueSpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def run(config: TileConfig) -> int:
     """Tile every slide; return the exit code."""
     store = TileStore(Path(config.work) / "tiles")
-    spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
+    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
 
     def work(slide: Slide) -> Outcome:
         path = slide_path(slide)
@@ -57,7 +57,7 @@ def tiles_of(
     *,
     store: TileStore,
     spec: TileSpec,
-    tissue: TissueSpec,
+    tissue: TissueMethod,
     overwrite: bool,
 ) -> tuple[SlideTiles, bool]:
     """Return the tiles of an open slide, and whether they had to be made.
@@ -68,7 +68,13 @@ def tiles_of(
         A tile file is there that was made with other options.
     """
     digest = slide_digest(slide_path(slide))
-    record = Record.of(tile_recipe(spec, tissue), slide.slide_id, digest, reader.info)
+    record = Record.of(
+        tile_recipe(spec, tissue),
+        slide.slide_id,
+        digest,
+        reader.info,
+        source_digest=tissue.source_digest(slide.slide_id),
+    )
     if found := store.digest(slide.slide_id):
         check_same(
             store.path(slide.slide_id), found=found, wanted=record.digest, overwrite=overwrite
