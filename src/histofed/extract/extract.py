@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from histofed.core.tiling import TileSpec
     from histofed.extract.encoders import TileEncoder
+    from histofed.extract.quality import QualitySpec
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, Record, SlideTiles
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def feature_recipe(spec: TileSpec, tissue: TissueMethod, encoder: TileEncoder) -> Recipe:
+def feature_recipe(
+    spec: TileSpec,
+    tissue: TissueMethod,
+    encoder: TileEncoder,
+    quality: QualitySpec | None = None,
+) -> Recipe:
     """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
     encoder.card.check(spec)
-    tiles = tile_recipe(spec, tissue)
+    tiles = tile_recipe(spec, tissue, quality)
     return replace(tiles, encoder=encoder.card.name, encoder_digest=encoder.digest)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histofed.core.quality import FLAGS
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
 from histofed.errors import StoreError
@@ -44,6 +45,8 @@ class Recipe:
         Tissue method and its parameters.
     resampling
         Filter that brings a tile to its size.
+    quality
+        What was looked for in the tiles and which flags dropped one; empty if nothing was.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
     """
@@ -53,6 +56,7 @@ class Recipe:
     resampling: str = ""
     encoder: str = ""
     encoder_digest: str = ""
+    quality: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -117,11 +121,32 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlideTiles:
-    """The tiles kept of one slide; ``tissue_N`` is each tile's fraction of tissue."""
+    """The tiles kept of one slide, and those with tissue that a flaw dropped.
+
+    Attributes
+    ----------
+    tissue_N
+        Each tile's fraction of tissue.
+    flags_N
+        Quality flags of each tile as bits (`histofed.core.quality`); None if not looked for.
+    dropped
+        Tiles with enough tissue that were dropped for their flags.
+    """
 
     record: Record
     coords_N2: NDArray[np.int64]
     tissue_N: NDArray[np.float32]
+    flags_N: NDArray[np.uint16] | None = None
+    dropped: DroppedTiles | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedTiles:
+    """Tiles with enough tissue that were dropped; as in `SlideTiles`."""
+
+    coords_N2: NDArray[np.int64]
+    tissue_N: NDArray[np.float32]
+    flags_N: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +224,7 @@ class TileStore:
                 record=_read_record(file, slide_id),
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
                 tissue_N=np.asarray(file["tissue_fraction"], dtype=np.float32),
+                **_read_flags(file),
             )
 
     def write(self, tiles: SlideTiles) -> Path:
@@ -213,6 +239,7 @@ class TileStore:
             _write_coords(file, tiles.record, tiles.coords_N2)
             data = tiles.tissue_N.astype(np.float32)
             file.create_dataset("tissue_fraction", data=data, fletcher32=True)
+            _write_flags(file, tiles)
         return path
 
 
@@ -315,6 +342,42 @@ def _write_coords(file: h5py.File, record: Record, coords: NDArray[np.int64]) ->
     data.attrs["savetodir"] = "."
     data.attrs["level0_width"] = record.width_px0
     data.attrs["level0_height"] = record.height_px0
+
+
+def _write_flags(file: h5py.File, tiles: SlideTiles) -> None:
+    """Write the flags of the kept tiles, and the dropped tiles as a group of their own."""
+    if tiles.flags_N is None:
+        return
+    write_text(file, "flag_names", ",".join(FLAGS))
+    file.create_dataset("flags", data=tiles.flags_N.astype(np.uint16), fletcher32=True)
+    if tiles.dropped is None:
+        return
+    columns: dict[str, NDArray[Any]] = {
+        "coords": tiles.dropped.coords_N2.astype(np.int64),
+        "tissue_fraction": tiles.dropped.tissue_N.astype(np.float32),
+        "flags": tiles.dropped.flags_N.astype(np.uint16),
+    }
+    for name, data in columns.items():
+        file.create_dataset(f"dropped/{name}", data=data, fletcher32=bool(len(data)))
+
+
+def _read_flags(file: h5py.File) -> dict[str, Any]:
+    """Read what `_write_flags` wrote, as arguments of `SlideTiles`."""
+    if "flags" not in file:
+        return {}
+    if (found := read_text(file, "flag_names")) != ",".join(FLAGS):
+        msg = f"{file.filename}: its flags are {found}, known are {','.join(FLAGS)}; tile it again"
+        raise StoreError(msg)
+    dropped = file.get("dropped")
+    return {
+        "flags_N": np.asarray(file["flags"], dtype=np.uint16),
+        "dropped": dropped
+        and DroppedTiles(
+            coords_N2=np.asarray(dropped["coords"], dtype=np.int64).reshape(-1, 2),
+            tissue_N=np.asarray(dropped["tissue_fraction"], dtype=np.float32),
+            flags_N=np.asarray(dropped["flags"], dtype=np.uint16),
+        ),
+    }
 
 
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from histofed.extract.encoders import TileEncoder
+    from histofed.extract.quality import QualitySpec
     from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
     from histofed.mil.aggregators import Aggregator
-    from histofed.pipeline.schema import TaskConfig, TilingConfig
+    from histofed.pipeline.schema import QualityConfig, TaskConfig, TilingConfig
 
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
@@ -73,6 +74,13 @@ def tissue(config: Mapping[str, Any]) -> TissueMethod:
     """Return the tissue method, its weights loaded where it has some."""
     built: TissueMethod = _make("tissue", config)
     return built
+
+
+def quality(config: QualityConfig) -> QualitySpec:
+    """Return what counts as a flaw of a tile, and which flaws drop one."""
+    from histofed.extract.quality import QualitySpec
+
+    return QualitySpec(**{**vars(config), "drop": tuple(config.drop)})
 
 
 def encoder(config: Mapping[str, Any]) -> TileEncoder:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.errors import SlideUnreadable
 from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.tiles import without_unreadable
 from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, TileStore
 from histofed.pipeline import build
@@ -22,6 +24,7 @@ from histofed.pipeline.tile import outcome, tiles_of
 
 if TYPE_CHECKING:
     from histofed.core.types import Slide
+    from histofed.io.store import SlideFeatures, SlideTiles
     from histofed.pipeline.schema import ExtractConfig
 
 
@@ -30,9 +33,10 @@ def run(config: ExtractConfig) -> int:
     tile_store = TileStore(Path(config.work) / "tiles")
     store = FeatureStore(Path(config.features))
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
+    quality = build.quality(config.quality)
     slides = chosen_slides(config)
     encoder = build.encoder(config.encoder)
-    recipe = feature_recipe(spec, tissue, encoder)
+    recipe = feature_recipe(spec, tissue, encoder, quality)
 
     def work(slide: Slide) -> Outcome:
         path = slide_path(slide)
@@ -43,10 +47,11 @@ def run(config: ExtractConfig) -> int:
                 store=tile_store,
                 spec=spec,
                 tissue=tissue,
+                quality=quality,
                 overwrite=config.overwrite,
             )
             record = replace(tiles.record, recipe=recipe)
-            found, n_tiles = store.digest(slide.slide_id), len(tiles.coords_N2)
+            found = store.digest(slide.slide_id)
             if found is not None:
                 check_same(
                     store.path(slide.slide_id),
@@ -54,13 +59,23 @@ def run(config: ExtractConfig) -> int:
                     wanted=record.digest,
                     overwrite=config.overwrite,
                 )
+
+            def encode(tiles: SlideTiles) -> SlideFeatures:
+                return encode_slide(
+                    reader, tiles, encoder, record=record, batch_size=config.batch_size
+                )
+
             if found == record.digest:
-                return outcome(slide, record, status="kept", n_tiles=n_tiles)
-            features = encode_slide(
-                reader, tiles, encoder, record=record, batch_size=config.batch_size
-            )
+                return outcome(reader, tiles, status="kept")
+            try:
+                features = encode(tiles)
+            except SlideUnreadable:
+                # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
+                tiles = without_unreadable(reader, tiles, quality=quality)
+                tile_store.write(tiles)
+                features = encode(tiles)
         store.write(features)
-        return outcome(slide, record, status="done", n_tiles=n_tiles)
+        return outcome(reader, tiles, status="done")
 
     table = store.folder / "slides.csv"
     outcomes = each_slide("Features", slides, work, table=table)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from histofed.core.quality import FLAGS
 from histofed.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ ABOVE_0 = Range(0, above=True)
 SEED = Range(0, 2**32 - 1)
 
 LIMITS: Mapping[str, Range | OneOf | Named] = {
-    **dict.fromkeys(("run", "work", "features", "out", "source", "cohort", "slides"), Named()),
+    **dict.fromkeys(
+        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table"), Named()
+    ),
     "seed": SEED,
     "batch_size": COUNT,
     "n_resamples": Range(100),
@@ -83,6 +86,12 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tissue.min_area_um2": Range(0),
     "tissue.max_hole_um2": Range(0),
     "tissue.closing_um": Range(0),
+    "quality.drop": OneOf(FLAGS),
+    **dict.fromkeys((f"quality.{name}" for name in ("mpp", "max_blur_um", "max_density")), ABOVE_0),
+    **dict.fromkeys(
+        (f"quality.max_{name}" for name in ("ink", "dark", "fat", "off_stain", "unreadable")),
+        Range(0, 1, above=True),
+    ),
     "splits.n_folds": Range(3),
     "splits.seed": SEED,
     "trainer.max_epochs": COUNT,

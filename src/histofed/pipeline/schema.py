@@ -23,6 +23,22 @@ class TilingConfig:
 
 
 @dataclass
+class QualityConfig:
+    """See `histofed.extract.quality.QualitySpec`."""
+
+    mpp: float = MISSING
+    drop: list[str] = MISSING
+    max_blur_um: float = MISSING
+    max_ink: float = MISSING
+    max_density: float = MISSING
+    max_dark: float = MISSING
+    max_fat: float = MISSING
+    max_off_stain: float = MISSING
+    max_unreadable: float = MISSING
+    allow_off_stain: bool = MISSING
+
+
+@dataclass
 class CancerConfig:
     """Facts about one cancer; ``tissue`` is the choice of ``configs/tissue/`` that suits it."""
 
@@ -87,9 +103,11 @@ class TileConfig:
     cohort: str | None = MISSING
     work: str = MISSING
     mpp: float | None = MISSING
+    mpp_table: str | None = MISSING
     overwrite: bool = MISSING
     tiling: TilingConfig = field(default_factory=TilingConfig)
     tissue: Any = MISSING
+    quality: QualityConfig = field(default_factory=QualityConfig)
     cancer: CancerConfig | None = None
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from histofed.core.types import Slide
 from histofed.errors import ConfigError, SlideError, SlideUnreadable, StoreError
 from histofed.io.readers import find_slides
-from histofed.io.tables import read_slides, write_rows
+from histofed.io.tables import read_slides, with_mpp_table, write_rows
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ class Outcome:
     ----------
     status
         ``done`` now, ``kept`` from an earlier run with the same options, or ``failed``.
+    n_tiles
+        Tiles kept.
+    no_tissue
+        Tiles of the grid that hold too little tissue.
+    unreadable, off_stain, pen, blur, dark, fat
+        Tiles dropped by that flag, each counted once, by its first.
+    flagged
+        Kept tiles that have a flag all the same.
     reason
         Class and message of the failure.
     """
@@ -40,6 +48,14 @@ class Outcome:
     slide_id: str
     status: str
     n_tiles: int = 0
+    no_tissue: int = 0
+    unreadable: int = 0
+    off_stain: int = 0
+    pen: int = 0
+    blur: int = 0
+    dark: int = 0
+    fat: int = 0
+    flagged: int = 0
     width_px0: int = 0
     height_px0: int = 0
     mpp: float = 0.0
@@ -69,7 +85,7 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
         msg = f"no slide found in {config.slides or config.cohort}"
         raise ConfigError(msg)
     _refuse_twins(slides)
-    return slides
+    return slides if config.mpp_table is None else with_mpp_table(slides, Path(config.mpp_table))
 
 
 def each_slide(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from histofed.core.quality import FLAGS, first_flag
+from histofed.core.tiling import full_grid
 from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import open_slide, slide_digest
@@ -24,6 +28,7 @@ from histofed.report.style import png_bytes
 if TYPE_CHECKING:
     from histofed.core.tiling import TileSpec
     from histofed.core.types import Slide
+    from histofed.extract.quality import QualitySpec
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
@@ -33,16 +38,21 @@ def run(config: TileConfig) -> int:
     """Tile every slide; return the exit code."""
     store = TileStore(Path(config.work) / "tiles")
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
+    quality = build.quality(config.quality)
 
     def work(slide: Slide) -> Outcome:
         path = slide_path(slide)
         with open_slide(path, mpp=slide.mpp, fallback_mpp=config.mpp) as reader:
             tiles, made = tiles_of(
-                reader, slide, store=store, spec=spec, tissue=tissue, overwrite=config.overwrite
+                reader,
+                slide,
+                store=store,
+                spec=spec,
+                tissue=tissue,
+                quality=quality,
+                overwrite=config.overwrite,
             )
-        return outcome(
-            slide, tiles.record, status="done" if made else "kept", n_tiles=len(tiles.coords_N2)
-        )
+            return outcome(reader, tiles, status="done" if made else "kept")
 
     table = store.folder / "slides.csv"
     outcomes = each_slide("Tiles", chosen_slides(config), work, table=table)
@@ -58,6 +68,7 @@ def tiles_of(
     store: TileStore,
     spec: TileSpec,
     tissue: TissueMethod,
+    quality: QualitySpec,
     overwrite: bool,
 ) -> tuple[SlideTiles, bool]:
     """Return the tiles of an open slide, and whether they had to be made.
@@ -69,7 +80,7 @@ def tiles_of(
     """
     digest = slide_digest(slide_path(slide))
     record = Record.of(
-        tile_recipe(spec, tissue),
+        tile_recipe(spec, tissue, quality),
         slide.slide_id,
         digest,
         reader.info,
@@ -82,7 +93,12 @@ def tiles_of(
         if found == record.digest:
             return store.read(slide.slide_id), False
     tiles, thumbnail, mask = tile_slide(
-        reader, slide.slide_id, slide_digest=digest, spec=spec, tissue=tissue
+        reader,
+        slide.slide_id,
+        slide_digest=digest,
+        spec=spec,
+        tissue=tissue,
+        quality=quality,
     )
     figure = tile_overlay(thumbnail, thumbnail_mpp=tissue.mpp, tiles=tiles, tissue_mask=mask)
     with atomic_path(store.folder / f"{slide.slide_id}.png") as picture:
@@ -91,13 +107,29 @@ def tiles_of(
     return tiles, True
 
 
-def outcome(slide: Slide, record: Record, *, status: str, n_tiles: int) -> Outcome:
+def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
     """Return the row of a slide that went well."""
-    return Outcome(
-        slide_id=slide.slide_id,
+    record, info = tiles.record, reader.info
+    assert record.recipe.spec is not None
+    n_tiles = len(tiles.coords_N2)
+    n_grid = len(full_grid(record.recipe.spec, info))
+    row = Outcome(
+        slide_id=record.slide_id,
         status=status,
         n_tiles=n_tiles,
-        width_px0=record.width_px0 or 0,
-        height_px0=record.height_px0 or 0,
-        mpp=record.mpp or 0.0,
+        no_tissue=n_grid - n_tiles - (len(tiles.dropped.coords_N2) if tiles.dropped else 0),
+        flagged=int((tiles.flags_N > 0).sum()) if tiles.flags_N is not None else 0,
+        width_px0=info.width_px0,
+        height_px0=info.height_px0,
+        mpp=info.mpp,
     )
+    return replace(row, **dropped_by_flag(tiles))
+
+
+def dropped_by_flag(tiles: SlideTiles) -> dict[str, Any]:
+    """Return how many tiles each flag dropped; one with several flags counts for the first."""
+    if tiles.dropped is None:
+        return {}
+    asked = tiles.record.recipe.quality["drop"]
+    count = Counter(first_flag(tiles.dropped.flags_N, asked))
+    return {name: count[name] for name in FLAGS}
