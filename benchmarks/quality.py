@@ -4,8 +4,8 @@ Run `python benchmarks/quality.py [--quick] [--json FILE] [--clean SLIDE[@MPP] .
 
 Slides of the synthetic cohort are drawn while their artefacts are watched, so that it is known
 where pen, blur and fat were put. A tile counts as flawed where the flaw covers at least `COVERED`
-of it, as clean where there is none; in between it is not counted. ``--clean`` names real slides (with the
-resolution of those that do not say it) whose tissue is taken to be flawless.
+of it, as clean where there is none; in between it is not counted. ``--clean`` names real slides
+(with the resolution of those that do not say it) whose tissue is taken to be flawless.
 """
 
 from __future__ import annotations

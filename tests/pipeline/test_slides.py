@@ -231,3 +231,20 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     assert [672, 672] not in store.read("hurt").coords_N2.tolist()
     assert main(command) == 0
     assert table(store.folder / "slides.csv")[0]["status"] == "kept"
+
+
+def test_a_run_leaves_a_contact_sheet_of_all_slides(folder, tmp_path):
+    assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 3
+    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.png"))
+    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.png"]
+
+
+def test_a_resolution_table_is_used_and_refused_by_name(slide, tmp_path, table, capsys):
+    stated = tmp_path / "mpp.csv"
+    stated.write_text("slide,mpp\ngood,0.25\n")
+    command = ["tile", f"slides={slide}", f"work={tmp_path}", f"mpp_table={stated}"]
+    assert main(command) == 0
+    assert table(tmp_path / "tiles" / "slides.csv")[0]["mpp"] == "0.25"
+    stated.write_text("slide,mpp\nother,0.25\n")
+    assert main(command) == 2
+    assert "slide other" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from histofed.pipeline.slides import (
     each_slide,
     slide_path,
 )
+from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.overlays import tile_overlay
 from histofed.report.style import png_bytes
 
@@ -56,9 +57,31 @@ def run(config: TileConfig) -> int:
 
     table = store.folder / "slides.csv"
     outcomes = each_slide("Tiles", chosen_slides(config), work, table=table)
+    write_contact_sheets(store.folder, outcomes)
     named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
     following = f"histofed extract {named} work={config.work}"
     return close("tile", outcomes, folder=store.folder, table=table, following=following)
+
+
+def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
+    """Write ``contact-sheet-<page>.png`` from the pictures of the slides."""
+    thumbs = []
+    for row in outcomes:
+        picture = folder / f"{row.slide_id}.png"
+        thumbs.append(
+            Thumb(
+                slide_id=row.slide_id,
+                picture=picture if row.status != "failed" and picture.is_file() else None,
+                n_kept=row.n_tiles,
+                n_dropped=sum(getattr(row, name) for name in FLAGS),
+            )
+        )
+    for old in folder.glob("contact-sheet-*.png"):
+        old.unlink()
+    title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
+    for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
+        with atomic_path(folder / f"contact-sheet-{number}.png") as path:
+            path.write_bytes(png_bytes(figure))
 
 
 def tiles_of(

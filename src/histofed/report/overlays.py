@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import ScalarFormatter
 
+from histofed.core.quality import FLAGS, first_flag
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -35,6 +38,24 @@ HEAD_LABELS = {
 }
 TILE_ALPHA = 0.7
 
+FLAG_LABELS = {
+    "unreadable": "unreadable",
+    "off_stain": "off stain",
+    "pen": "pen",
+    "blur": "out of focus",
+    "dark": "dark (fold)",
+    "fat": "fat",
+}
+FLAG_COLOURS = dict(
+    zip(
+        FLAG_LABELS,
+        (style.INK, style.PINK, style.GREEN, style.VERMILION, style.SKY, style.ORANGE),
+        strict=True,
+    )
+)
+FLAG_HATCHES = dict(zip(FLAG_LABELS, ("xxxx", "++", "////", "\\\\\\\\", "....", "oo"), strict=True))
+"""Beside kept tiles in blue; told apart by colour-blind readers, and in black and white."""
+
 
 def tile_overlay(
     thumbnail_HW3: NDArray[np.uint8],
@@ -43,7 +64,7 @@ def tile_overlay(
     tiles: SlideTiles,
     tissue_mask: NDArray[np.generic] | None = None,
 ) -> Figure:
-    """Return the thumbnail with the tissue's contour and the grid of kept tiles.
+    """Return the thumbnail with the tissue's contour, the kept tiles and why others were dropped.
 
     Parameters
     ----------
@@ -63,9 +84,10 @@ def tile_overlay(
     side_px0 = record.side_px0  # refuses bags without positions, which have no mpp either
     mpp = float(record.mpp or 0)
     corners_N2, side_um = tiles.coords_N2 * mpp, side_px0 * mpp
+    dropped = dropped_corners(tiles)
     extent_um = _extent(thumbnail_HW3, thumbnail_mpp, corners_N2, record.slide_id)
     with style.house_style():
-        figure, (axes,) = _panels(extent_um, 1)
+        figure, (axes,) = _panels(extent_um, 1, legend_rows=1 + (len(dropped) + 1) // 4)
         _show(axes, thumbnail_HW3, extent_um)
         grid = PolyCollection(
             _squares(corners_N2, side_um),
@@ -74,15 +96,56 @@ def tile_overlay(
             linewidths=0.4,
         )
         axes.add_collection(grid, autolim=False)
+        for flag, corners in dropped.items():
+            axes.add_collection(_dropped(flag, corners * mpp, side_um), autolim=False)
         if tissue_mask is not None:
-            _contour(axes, tissue_mask, extent_um, style.ACCENT)
+            _contour(axes, tissue_mask, extent_um, style.INK)
         _scale_bar(axes, extent_um, in_mm=True)
-        found = "" if tissue_mask is None else " Orange line: border of the tissue found."
-        _caption(
-            figure,
-            f"Slide {record.slide_id}: {len(corners_N2):,} tiles of {side_um:g} µm kept.{found}",
-        )
+        _legend(figure, dropped, outlined=tissue_mask is not None)
+        n_dropped = sum(len(each) for each in dropped.values())
+        also = f", {n_dropped:,} dropped" if n_dropped else ""
+        words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{also}"
+        _caption(figure, f"Slide {record.slide_id}: {words}.")
     return figure
+
+
+def dropped_corners(tiles: SlideTiles) -> dict[str, NDArray[np.int64]]:
+    """Return the corners of the tiles that each flag dropped; a tile is under its first flag."""
+    if tiles.dropped is None:
+        return {}
+    first = np.array(first_flag(tiles.dropped.flags_N, tiles.record.recipe.quality["drop"]))
+    found = {flag: tiles.dropped.coords_N2[first == flag] for flag in FLAGS}
+    return {flag: corners for flag, corners in found.items() if len(corners)}
+
+
+def _dropped(flag: str, corners_um_N2: NDArray[np.floating], side_um: float) -> PolyCollection:
+    colour = FLAG_COLOURS[flag]
+    return PolyCollection(
+        _squares(corners_um_N2, side_um),
+        facecolors=(colour, 0.35),
+        edgecolors=colour,
+        hatch=FLAG_HATCHES[flag],
+        linewidths=0.8,
+    )
+
+
+def tile_keys(dropped: Mapping[str, str]) -> list[Patch]:
+    """Return the keys of kept tiles and of those that flags dropped; flag -> words that follow."""
+    keys = [Patch(facecolor=(style.BLUE, 0.10), edgecolor=style.BLUE, label="kept")]
+    for flag, words in dropped.items():
+        colour, hatch = FLAG_COLOURS[flag], FLAG_HATCHES[flag]
+        label = f"dropped: {FLAG_LABELS[flag]}{words}"
+        keys.append(Patch(facecolor=(colour, 0.35), edgecolor=colour, hatch=hatch, label=label))
+    return keys
+
+
+def _legend(figure: Figure, dropped: dict[str, NDArray[np.int64]], *, outlined: bool) -> None:
+    """Say above the picture what its colours mean; hatches tell them apart without colour."""
+    counts = {flag: f" ({len(corners):,})" for flag, corners in dropped.items()}
+    keys: list[Patch | Line2D] = [*tile_keys(counts)]
+    if outlined:
+        keys.append(Line2D([], [], color=style.INK, linewidth=1.3, label="border of the tissue"))
+    figure.legend(handles=keys, loc="outside upper left", ncols=4, handleheight=1.2)
 
 
 def heatmap_picture(
@@ -208,11 +271,14 @@ def _extent(
     return extent_um
 
 
-def _panels(extent_um: tuple[float, float], count: int) -> tuple[Figure, list[Axes]]:
+def _panels(
+    extent_um: tuple[float, float], count: int, *, legend_rows: int = 0
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels of the slide's shape, within a readable size."""
     panel_in = 8.0 / count
     height_in = float(np.clip(panel_in * extent_um[1] / extent_um[0], 1.6, 8.0))
     words_in = 0.45 if count == 1 else 0.95  # caption; two panels have titles and two lines
+    words_in += 0.24 * legend_rows
     figure = style.new_figure(8.0 + 0.9 * (count - 1), height_in + words_in)
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
