@@ -177,26 +177,6 @@ def test_every_point_of_the_field_lies_in_exactly_one_tile(tiling, seed) -> None
     assert len(grid) == len(np.unique(grid[:, 0])) * len(np.unique(grid[:, 1]))
 
 
-@given(slides(), st.integers(0, 2**32 - 1))
-def test_tiles_cover_the_tissue_as_often_as_it_is_there(info, seed) -> None:
-    """The tissue in all tiles is the tissue of the field they cover: none lost, none doubled."""
-    spec = TileSpec(size_px=64, mpp=info.mpp * 2)
-    grid, side_px0 = full_grid(spec, info), spec.side_px0(info.mpp)
-    px0_per_px = 8.0 / info.mpp if info.mpp < 1 else 16.0
-    shape = [math.ceil(n / px0_per_px) for n in (info.height_px0, info.width_px0)]
-    tissue = np.random.default_rng(seed).random(shape) < 0.5
-    in_tiles = (box_means(tissue, grid, side_px0, px0_per_px) * side_px0**2).sum()
-    n_columns, n_rows = (len(np.unique(grid[:, axis])) for axis in (0, 1))
-    width, height = n_columns * side_px0 / px0_per_px, n_rows * side_px0 / px0_per_px
-
-    def covered(length: float, n_pixels: int) -> np.ndarray:
-        return np.clip(length - np.arange(n_pixels), 0, 1)
-
-    field = covered(height, shape[0]) @ tissue @ covered(width, shape[1]) * px0_per_px**2
-    # Corners are rounded by half a pixel, which moves at most that much of every tile's border.
-    assert abs(in_tiles - field) <= len(grid) * 2 * side_px0 * 0.5 + 1e-6 * field
-
-
 @given(tilings())
 def test_no_whole_tile_is_forgotten(tiling) -> None:
     spec, info = tiling
