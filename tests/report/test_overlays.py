@@ -16,15 +16,8 @@ from histofed.core.types import TileScores
 from histofed.errors import SlideError, StoreError
 from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
 from histofed.report import style
-from histofed.report.overlays import (
-    FLAG_COLOURS,
-    FLAG_HATCHES,
-    FLAG_LABELS,
-    heatmap_picture,
-    round_length_um,
-    score_map,
-    tile_overlay,
-)
+from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, FLAG_LABELS
+from histofed.report.overlays import heatmap_picture, round_length_um, score_map, tile_overlay
 
 MPP = 0.2527
 THUMBNAIL_MPP = 20.0

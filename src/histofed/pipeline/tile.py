@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from histofed.core.quality import FLAGS, first_flag
+from histofed.core.quality import FLAGS
 from histofed.core.tiling import full_grid
 from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.io.atomic import atomic_path
@@ -23,6 +22,7 @@ from histofed.pipeline.slides import (
     slide_path,
 )
 from histofed.report.contact_sheet import Thumb, contact_sheets
+from histofed.report.flags import dropped_corners
 from histofed.report.overlays import tile_overlay
 from histofed.report.style import png_bytes
 
@@ -146,13 +146,5 @@ def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
         height_px0=info.height_px0,
         mpp=info.mpp,
     )
-    return replace(row, **dropped_by_flag(tiles))
-
-
-def dropped_by_flag(tiles: SlideTiles) -> dict[str, Any]:
-    """Return how many tiles each flag dropped; one with several flags counts for the first."""
-    if tiles.dropped is None:
-        return {}
-    asked = tiles.record.recipe.quality["drop"]
-    count = Counter(first_flag(tiles.dropped.flags_N, asked))
-    return {name: count[name] for name in FLAGS}
+    dropped: dict[str, Any] = {name: len(each) for name, each in dropped_corners(tiles).items()}
+    return replace(row, **dropped)

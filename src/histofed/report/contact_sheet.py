@@ -15,7 +15,7 @@ from PIL import Image
 
 from histofed.core.quality import FLAGS
 from histofed.report import style
-from histofed.report.overlays import tile_keys
+from histofed.report.flags import tile_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,18 +15,18 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import ScalarFormatter
 
-from histofed.core.quality import FLAGS, first_flag
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
+from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, dropped_corners, tile_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
     from numpy.typing import NDArray
 
     from histofed.core.types import TileScores
@@ -37,24 +37,6 @@ HEAD_LABELS = {
     "tile_logit": "tile logit",
 }
 TILE_ALPHA = 0.7
-
-FLAG_LABELS = {
-    "unreadable": "unreadable",
-    "off_stain": "off stain",
-    "pen": "pen",
-    "blur": "out of focus",
-    "dark": "dark (fold)",
-    "fat": "fat",
-}
-FLAG_COLOURS = dict(
-    zip(
-        FLAG_LABELS,
-        (style.INK, style.PINK, style.GREEN, style.VERMILION, style.SKY, style.ORANGE),
-        strict=True,
-    )
-)
-FLAG_HATCHES = dict(zip(FLAG_LABELS, ("xxxx", "++", "////", "\\\\\\\\", "....", "oo"), strict=True))
-"""Beside kept tiles in blue; told apart by colour-blind readers, and in black and white."""
 
 
 def tile_overlay(
@@ -109,15 +91,6 @@ def tile_overlay(
     return figure
 
 
-def dropped_corners(tiles: SlideTiles) -> dict[str, NDArray[np.int64]]:
-    """Return the corners of the tiles that each flag dropped; a tile is under its first flag."""
-    if tiles.dropped is None:
-        return {}
-    first = np.array(first_flag(tiles.dropped.flags_N, tiles.record.recipe.quality["drop"]))
-    found = {flag: tiles.dropped.coords_N2[first == flag] for flag in FLAGS}
-    return {flag: corners for flag, corners in found.items() if len(corners)}
-
-
 def _dropped(flag: str, corners_um_N2: NDArray[np.floating], side_um: float) -> PolyCollection:
     colour = FLAG_COLOURS[flag]
     return PolyCollection(
@@ -127,16 +100,6 @@ def _dropped(flag: str, corners_um_N2: NDArray[np.floating], side_um: float) -> 
         hatch=FLAG_HATCHES[flag],
         linewidths=0.8,
     )
-
-
-def tile_keys(dropped: Mapping[str, str]) -> list[Patch]:
-    """Return the keys of kept tiles and of those that flags dropped; flag -> words that follow."""
-    keys = [Patch(facecolor=(style.BLUE, 0.10), edgecolor=style.BLUE, label="kept")]
-    for flag, words in dropped.items():
-        colour, hatch = FLAG_COLOURS[flag], FLAG_HATCHES[flag]
-        label = f"dropped: {FLAG_LABELS[flag]}{words}"
-        keys.append(Patch(facecolor=(colour, 0.35), edgecolor=colour, hatch=hatch, label=label))
-    return keys
 
 
 def _legend(figure: Figure, dropped: dict[str, NDArray[np.int64]], *, outlined: bool) -> None:
