@@ -44,7 +44,7 @@ def test_tissue_is_found_and_glass_is_not(method):
     before = picture.copy()
     mask = method.mask(picture, slide_id="S1", info=INFO)
     check_mask(mask, picture, method=type(method).__name__, slide_id="S1")
-    assert mask[where].mean() > 0.9
+    assert mask[where].mean() > 0.85  # a method may keep a cell or two from the border
     assert mask[~where].mean() < 0.1
     np.testing.assert_array_equal(picture, before)
     np.testing.assert_array_equal(method.mask(picture, slide_id="S1", info=INFO), mask)
