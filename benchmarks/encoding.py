@@ -24,8 +24,9 @@ import torch
 from histofed.core.tiling import TileSpec
 from histofed.extract.encoders.google import efficientnet_lite0
 from histofed.extract.extract import encode_slide, feature_recipe
-from histofed.extract.tiles import read_batches, tile_slide
-from histofed.extract.tissue import TissueSpec
+from histofed.extract.reading import read_batches
+from histofed.extract.tiles import tile_slide
+from histofed.extract.tissue import OtsuSaturation
 from histofed.io.readers import open_slide, slide_digest
 from histofed.io.store import Record
 from histofed.io.tables import read_slides
@@ -36,7 +37,7 @@ BATCH = 32
 
 def measure(*, slides: int, repeats: int) -> dict[str, Any]:
     """Time both sides in alternation."""
-    spec, tissue, encoder = TileSpec(), TissueSpec(), efficientnet_lite0()
+    spec, tissue, encoder = TileSpec(), OtsuSaturation(), efficientnet_lite0()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         cohort = make_cohort(Path(folder), CohortSpec.small())

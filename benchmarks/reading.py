@@ -37,8 +37,8 @@ import tifffile
 import torch
 
 from histofed.core.tiling import TileSpec, full_grid, level_boxes
+from histofed.extract.reading import read_batches
 from histofed.extract.resampling import resampled
-from histofed.extract.tiles import read_batches
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
 

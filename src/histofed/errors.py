@@ -8,7 +8,8 @@
     ├── SlideError           one slide cannot be used                   (also ValueError)
     │   ├── SlideUnreadable  not a slide, truncated, vanished
     │   ├── MissingMpp       the file does not say its microns per pixel
-    │   └── NoTissue         nothing to tile
+    │   ├── NoTissue         nothing to tile
+    │   └── OffStain         not seen in white light through a stain
     ├── StoreError           a feature or score file at fault           (also ValueError)
     │   └── FileDamaged      truncated or overwritten
     ├── OutputUnwritable     disk full, no permission                   (also OSError)
@@ -47,6 +48,10 @@ class MissingMpp(SlideError):
 
 class NoTissue(SlideError):
     """No tile of the slide holds enough tissue."""
+
+
+class OffStain(SlideError):
+    """The slide was not seen in white light through a stain: fluorescence, or wrong colours."""
 
 
 class StoreError(HistofedError, ValueError):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_every_task_belongs_to_a_cancer_and_every_name_is_its_file():
     ],
 )
 def test_every_choice_of_every_group_composes(group, choice):
-    verb = "extract" if group == "encoder" else "federate"
+    verb = "extract" if group in ("encoder", "tissue") else "federate"
     config = compose(verb, [f"{group}={choice}"])
     assert isinstance(config, DictConfig)
 
@@ -180,11 +181,13 @@ def test_a_task_of_another_cancer_is_refused():
         "aggregator._target_=3",
         "strategy._target_=histofed.mil.aggregators.mean.MeanPool",
         "encoder._target_=builtins.exec",
+        "tissue._target_=os.system",
+        "tissue._target_=histofed.extract.tissue.base.check_mask.nothing",
     ],
 )
 def test_only_our_classes_are_ever_loaded(override):
     group, _, target = override.partition("._target_=")
-    message = refusal("federate", override)
+    message = refusal("tile" if group == "tissue" else "federate", override)
     assert group in message
     assert target.rpartition(".")[2] in message
 
@@ -309,3 +312,24 @@ def test_a_script_does_what_the_command_does(tmp_path):
     assert script == run("-m", "histofed", "evaluate")
     assert script[0] == 2
     assert "nowhere is not a run folder" in script[2]
+
+
+class Segmenter:
+    """A tissue method of somebody else's package."""
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        self.threshold = threshold
+
+
+def test_a_declared_tissue_method_of_another_package_is_loaded(monkeypatch):
+    declared = EntryPoint("theirs", f"{__name__}:Segmenter", "histofed.tissue")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Segmenter.__module__])
+    monkeypatch.setattr(build, "entry_points", lambda group: [declared])
+    config = OmegaConf.create({"_target_": f"{__name__}.Segmenter", "threshold": 0.25})
+    build.check_component("tissue", config)
+    assert build.tissue(config).threshold == 0.25
+    with pytest.raises(ConfigError, match=r"tissue\.treshold .*tissue\.threshold"):
+        build.check_component("tissue", OmegaConf.create({**config, "treshold": 1}))
+    monkeypatch.setattr(build, "entry_points", lambda group: [])
+    with pytest.raises(ConfigError, match=r"entry point histofed\.tissue"):
+        build.check_component("tissue", config)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,38 @@ def test_what_is_read_has_the_side_that_was_asked_for(tiling, data) -> None:
         assert (bottom - top) * down_y * info.mpp == pytest.approx(spec.side_um, rel=1e-3)
 
 
+@given(tilings(), st.data())
+def test_the_side_is_exact_even_at_the_border(tiling, data) -> None:
+    """Within 0.1 % for every tile of the grid, also where rounding puts it over the border."""
+    spec, info = tiling
+    x, y = corner_of(spec, info, data)
+    box = level_box(spec, info, x, y)
+    sides_px = (box.box[2] - box.box[0], box.box[3] - box.box[1])
+    for side_px, down, length_px0 in zip(
+        sides_px, downsamples(info, box.level), info.level_sizes_px[0], strict=True
+    ):
+        if spec.side_px0(info.mpp) <= length_px0:  # a slide half a pixel too small has one tile
+            assert side_px * down * info.mpp == pytest.approx(spec.side_um, rel=1e-3)
+
+
+@pytest.mark.parametrize("downsample", [1.9998, 4.0003])
+@pytest.mark.parametrize("mpp", GOLDEN_MPP)
+def test_an_odd_downsample_changes_no_side(mpp, downsample) -> None:
+    """A level that is 1.9998 times smaller is not taken for one of 1 or 2."""
+    width, height = 40_003, 29_999
+    level = (round(width / downsample), round(height / downsample))
+    info = slide_info(mpp, (width, height), level)
+    spec = TileSpec(mpp=mpp * downsample)
+    for x, y in full_grid(spec, info)[[0, 7, -1]].tolist():
+        box = level_box(spec, info, x, y)
+        assert box.level == 1
+        down_x, down_y = downsamples(info, 1)
+        assert down_x == pytest.approx(downsample, rel=1e-4)
+        assert (box.box[2] - box.box[0]) * down_x * mpp == pytest.approx(spec.side_um, rel=1e-9)
+        assert (box.box[3] - box.box[1]) * down_y * mpp == pytest.approx(spec.side_um, rel=1e-9)
+        assert (box.x_px + box.box[0]) * down_x == pytest.approx(x, abs=1.0)
+
+
 def test_a_tile_at_the_border_is_not_squeezed() -> None:
     # Step 112 / 0.4634 = 241.69; the last corner, 14 * step = 3383.69, is rounded up to 3384 and
     # its tile ends at 3625.69, past the border at 3625. The picture must still show 112 um.
@@ -124,6 +156,25 @@ def test_every_tile_lies_within_the_slide(tiling) -> None:
     grid, side_px0 = full_grid(spec, info), spec.side_px0(info.mpp)
     assert grid.min() == 0
     assert (grid.max(axis=0) + side_px0 <= np.array(info.level_sizes_px[0]) + 1.0).all()
+
+
+@given(tilings(), st.integers(0, 2**32 - 1))
+def test_every_point_of_the_field_lies_in_exactly_one_tile(tiling, seed) -> None:
+    """Without overlap there is no gap and nothing is counted twice, beyond a corner's rounding."""
+    spec, info = tiling
+    spec = replace(spec, overlap_px=0)
+    grid, side_px0 = full_grid(spec, info), spec.side_px0(info.mpp)
+    # Of a column only its rounding is ever shared or missed: half a pixel of each corner.
+    rng = np.random.default_rng(seed)
+    for axis in (0, 1):
+        starts = np.unique(grid[:, axis])
+        points = rng.uniform(0, len(starts) * side_px0, 400)
+        inside = (points[:, None] >= starts) & (points[:, None] < starts + side_px0)
+        edges = np.arange(len(starts) + 1) * side_px0
+        near_edge = np.abs(points[:, None] - edges).min(axis=1) <= 0.5
+        assert (inside.sum(axis=1)[~near_edge] == 1).all()
+    # The tiles of a row and column are all there, so what holds of both axes holds of the field.
+    assert len(grid) == len(np.unique(grid[:, 0])) * len(np.unique(grid[:, 1]))
 
 
 @given(tilings())
@@ -244,6 +295,8 @@ def test_inventing_detail_is_refused_by_name() -> None:
         ({"overlap_px": 224}, "overlap_px"),
         ({"min_tissue": 1.01}, "min_tissue"),
         ({"min_tissue": math.nan}, "min_tissue"),
+        ({"min_tissue_um2": -1}, "min_tissue_um2"),
+        ({"min_tissue_um2": 112.0**2 + 1}, "min_tissue_um2"),
     ],
 )
 def test_impossible_tiles_are_refused_by_option(options, named) -> None:

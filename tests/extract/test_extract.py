@@ -9,12 +9,13 @@ from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError, SlideUnreadable
 from histofed.extract.encoders.google import efficientnet_lite0
 from histofed.extract.extract import encode_slide, feature_recipe
-from histofed.extract.tiles import read_batches, tile_slide
-from histofed.extract.tissue import TissueSpec
+from histofed.extract.reading import read_batches
+from histofed.extract.tiles import tile_slide
+from histofed.extract.tissue import OtsuSaturation
 from histofed.io.readers import open_slide, slide_digest
 from histofed.io.store import FeatureStore, Record
 
-SPEC, TISSUE = TileSpec(), TissueSpec()
+SPEC, TISSUE = TileSpec(), OtsuSaturation()
 
 
 @pytest.fixture(scope="module")

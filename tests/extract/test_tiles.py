@@ -16,14 +16,15 @@ from PIL import Image
 
 from histofed.core.tiling import TileSpec, full_grid, level_box
 from histofed.errors import MissingMpp, NoTissue, SlideError
-from histofed.extract.tiles import read_batches, read_tile, tile_recipe, tile_slide
-from histofed.extract.tissue import TissueSpec
+from histofed.extract.reading import read_batches, read_tile
+from histofed.extract.tiles import tile_recipe, tile_slide
+from histofed.extract.tissue import OtsuSaturation
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "cmu_tiles.json"
 CMU = "slides/CMU-1-Small-Region.svs"
-SPEC, TISSUE = TileSpec(), TissueSpec()
+SPEC, TISSUE = TileSpec(), OtsuSaturation()
 
 
 @pytest.fixture
@@ -76,6 +77,14 @@ def test_the_record_says_how_the_tiles_were_made(cmu) -> None:
 def test_a_lower_threshold_keeps_more_tiles(cmu) -> None:
     kept = [len(tiled(cmu, TileSpec(min_tissue=least))[0].coords_N2) for least in (0, 0.9)]
     assert kept[0] == 117 > 43 > kept[1] > 0
+
+
+def test_a_minimum_area_is_the_same_rule_in_square_microns(cmu) -> None:
+    by_share = tiled(cmu, TileSpec(min_tissue=0.9))[0]
+    by_area = tiled(cmu, TileSpec(min_tissue=0, min_tissue_um2=0.9 * 112**2))[0]
+    np.testing.assert_array_equal(by_area.coords_N2, by_share.coords_N2)
+    both = tiled(cmu, TileSpec(min_tissue=0.9, min_tissue_um2=100))[0]
+    np.testing.assert_array_equal(both.coords_N2, by_share.coords_N2)
 
 
 def test_a_tile_at_native_resolution_is_the_scanners_pixels(cmu, test_data) -> None:

@@ -18,6 +18,7 @@ from histofed.core.types import SlideInfo, TileScores
 from histofed.errors import StoreError
 from histofed.io import store as store_module
 from histofed.io.store import (
+    DroppedTiles,
     FeatureStore,
     Recipe,
     Record,
@@ -212,6 +213,7 @@ def test_the_digest_depends_on_every_field_of_the_recipe(name) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(TileSpec)])
 def test_the_digest_depends_on_every_field_of_the_tile_spec(name) -> None:
     changes = {"size_px": 256, "mpp": 0.5000001, "overlap_px": 17, "min_tissue": 0.49}
+    changes["min_tissue_um2"] = 1.0
     spec = replace(RECORD.recipe.spec, **{name: changes[name]})
     recipe = replace(RECORD.recipe, spec=spec)
     assert recipe.digest != RECORD.recipe.digest
@@ -427,3 +429,51 @@ def test_a_head_that_misses_a_tile_is_refused_by_name(tmp_path) -> None:
     with pytest.raises(StoreError, match=r"S1: head 'attention' has \(2,\) scores for 3 tiles"):
         ScoreStore(tmp_path).write(scores_of(3, attention=np.zeros(2, np.float32)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_and_dropped_tiles_come_back(tmp_path) -> None:
+    store = TileStore(tmp_path)
+    dropped = DroppedTiles(
+        coords_N2=coords_of(2) + 9, tissue_N=np.ones(2, np.float32), flags_N=np.array([4, 8], "u2")
+    )
+    tiles = SlideTiles(
+        record=RECORD,
+        coords_N2=coords_of(4),
+        tissue_N=np.ones(4, np.float32),
+        flags_N=np.array([0, 16, 0, 32], np.uint16),
+        dropped=dropped,
+    )
+    path = store.write(tiles)
+    back = store.read("S1")
+    np.testing.assert_array_equal(back.flags_N, tiles.flags_N)
+    for field in fields(DroppedTiles):
+        kept = getattr(back.dropped, field.name)
+        np.testing.assert_array_equal(kept, getattr(dropped, field.name))
+        assert kept.dtype == getattr(dropped, field.name).dtype
+    with h5py.File(path) as file:  # tools that know no flags see the kept tiles only
+        assert len(file["coords"]) == 4
+    store.write(
+        replace(
+            tiles,
+            dropped=replace(
+                dropped,
+                **{field.name: getattr(dropped, field.name)[:0] for field in fields(DroppedTiles)},
+            ),
+        )
+    )
+    assert store.read("S1").dropped.coords_N2.shape == (0, 2)
+    store.write(replace(tiles, flags_N=None, dropped=None))
+    assert store.read("S1").flags_N is None
+
+
+def test_flags_of_another_version_are_refused(tmp_path) -> None:
+    store = TileStore(tmp_path)
+    flags = np.zeros(4, np.uint16)
+    path = store.write(
+        SlideTiles(
+            record=RECORD, coords_N2=coords_of(4), tissue_N=np.ones(4, np.float32), flags_N=flags
+        )
+    )
+    corrupt(path, lambda file: file.attrs.__setitem__("flag_names", np.bytes_(b"pen,fold")))
+    with pytest.raises(StoreError, match=r"flags are pen,fold, known are unreadable"):
+        store.read("S1")

@@ -336,7 +336,15 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
             file.write(b"more")
         return Outcome(slide_id="a", status="done")
 
-    [found] = each_slide("Test", [slide], work, store=store, recipe_digest="r", config=config)
+    [found] = each_slide(
+        "Test",
+        [slide],
+        work,
+        store=store,
+        recipe_digest="r",
+        source_digest=lambda _: "",
+        config=config,
+    )
     assert found.status == "failed"
     assert f"SlideUnreadable: slide a: {slide.path} changed while it was read" in found.reason
     assert not store.path("a").exists()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 
 from histofed.cli import main
 from histofed.io.pyramid import write_pyramid
@@ -197,3 +198,61 @@ def test_a_message_with_brackets_is_shown_as_it_is(slide, tmp_path, capsys):
     broken.write_bytes(b"nothing")
     assert main(["tile", f"slides={broken.parent}", f"work={tmp_path}"]) == 3
     assert "x[bold]y" in capsys.readouterr().out
+
+
+def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, table):
+    picture = tissue_picture()
+    picture[60:120, 60:120] = (20, 140, 60)  # 7% of the first tile is pen
+    path = write_pyramid(tmp_path / "penned.svs", picture, mpp=MPP)
+
+    def tiled(name: str, *options: str) -> tuple[dict[str, str], int]:
+        command = [
+            "tile",
+            f"slides={path}",
+            f"work={tmp_path / name}",
+            "tissue.min_saturation=0.02",
+        ]
+        assert main([*command, "tiling.min_tissue=0.1", *options]) == 0
+        [row] = table(tmp_path / name / "tiles" / "slides.csv")
+        return row, len(TileStore(tmp_path / name / "tiles").read("penned").coords_N2)
+
+    row, n_kept = tiled("dropped")
+    assert (row["n_tiles"], row["pen"], row["no_tissue"], row["flagged"]) == ("15", "1", "0", "0")
+    assert n_kept == 15
+    row, n_kept = tiled("kept", "quality.drop=[]")
+    assert (row["n_tiles"], row["pen"], row["flagged"]) == ("16", "0", "1")
+    assert n_kept == 16
+
+
+def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, table):
+    path = write_pyramid(tmp_path / "hurt.svs", tissue_picture(), mpp=MPP)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        offset, length = tiff.pages[0].dataoffsets[-1], tiff.pages[0].databytecounts[-1]
+    content[offset : offset + length] = bytes(length)
+    path.write_bytes(content)
+    command = ["extract", f"slides={path}", f"work={tmp_path}"]
+    assert main(command) == 0
+    store = FeatureStore(tmp_path / "features" / "efficientnet_lite0")
+    [row] = table(store.folder / "slides.csv")
+    assert (row["n_tiles"], row["unreadable"]) == ("15", "1")
+    assert [672, 672] not in store.read("hurt").coords_N2.tolist()
+    assert main(command) == 0
+    assert table(store.folder / "slides.csv")[0]["status"] == "kept"
+
+
+def test_a_run_leaves_a_contact_sheet_of_all_slides(folder, tmp_path):
+    assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 3
+    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.png"))
+    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.png"]
+
+
+def test_a_resolution_table_is_used_and_refused_by_name(slide, tmp_path, table, capsys):
+    stated = tmp_path / "mpp.csv"
+    stated.write_text("slide,mpp\ngood,0.25\n")
+    command = ["tile", f"slides={slide}", f"work={tmp_path}", f"mpp_table={stated}"]
+    assert main(command) == 0
+    assert table(tmp_path / "tiles" / "slides.csv")[0]["mpp"] == "0.25"
+    stated.write_text("slide,mpp\nother,0.25\n")
+    assert main(command) == 2
+    assert "slide other" in capsys.readouterr().err

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
+from histofed.core.quality import FLAGS, bits
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
 from histofed.errors import SlideError, StoreError
-from histofed.io.store import Recipe, Record, SlideTiles
+from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
+from histofed.report import style
+from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, FLAG_LABELS
 from histofed.report.overlays import heatmap_picture, round_length_um, score_map, tile_overlay
 
 MPP = 0.2527
@@ -146,3 +149,47 @@ def test_scale_bars_are_round_and_not_too_long(about):
     length = round_length_um(about)
     assert about / 2.5 <= length <= about * (1 + 1e-6)
     assert f"{length:.6e}"[0] in "125"
+
+
+def flagged(tiles, **by_flag):
+    """Move the first tiles to the dropped ones, so many for each flag."""
+    n = sum(by_flag.values())
+    flags = np.concatenate([np.full(count, bits([flag])) for flag, count in by_flag.items()])
+    recipe = Recipe(spec=TileSpec(), quality={"drop": list(FLAGS)})
+    dropped = DroppedTiles(
+        coords_N2=tiles.coords_N2[:n], tissue_N=tiles.tissue_N[:n], flags_N=flags.astype(np.uint16)
+    )
+    return replace(
+        tiles,
+        record=replace(tiles.record, recipe=recipe),
+        coords_N2=tiles.coords_N2[n:],
+        tissue_N=tiles.tissue_N[n:],
+        dropped=dropped,
+    )
+
+
+def test_dropped_tiles_are_drawn_by_reason_with_a_legend(thumbnail, tiles):
+    found = flagged(tiles, pen=3, blur=2, fat=1)
+    figure = tile_overlay(thumbnail, thumbnail_mpp=THUMBNAIL_MPP, tiles=found)
+    kept, *others = [
+        each for each in figure.axes[0].collections if isinstance(each, PolyCollection)
+    ]
+    assert [len(each.get_paths()) for each in (kept, *others)] == [378, 3, 2, 1]
+    corners = np.array([path.vertices.min(axis=0) for path in others[0].get_paths()])
+    np.testing.assert_allclose(corners, tiles.coords_N2[:3] * MPP)
+    assert len({each.get_hatch() for each in others}) == 3  # not by colour alone
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "kept",
+        "dropped: pen (3)",
+        "dropped: out of focus (2)",
+        "dropped: fat (1)",
+    ]
+    assert "378 tiles of 112 µm kept, 6 dropped" in figure._supxlabel.get_text()
+
+
+def test_every_flag_has_its_own_look():
+    assert set(FLAG_LABELS) == set(FLAG_COLOURS) == set(FLAG_HATCHES) == set(FLAGS)
+    for looks in (FLAG_LABELS, FLAG_COLOURS, FLAG_HATCHES):
+        assert len(set(looks.values())) == len(FLAGS)
+    assert style.BLUE not in FLAG_COLOURS.values()  # that is the kept tiles'

@@ -40,18 +40,22 @@ class TileSpec:
         Shared margin of neighbours, in pixels of that picture.
     min_tissue
         Smallest fraction of a tile that must be tissue, in [0, 1].
+    min_tissue_um2
+        Smallest area of a tile that must be tissue, square microns, whatever the tile's size.
     """
 
     size_px: int = 224
     mpp: float = 0.5
     overlap_px: int = 0
     min_tissue: float = 0.5
+    min_tissue_um2: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no slide could satisfy."""
         # 1 and 1.0 are the same resolution, so they must have the same digest.
         object.__setattr__(self, "mpp", float(self.mpp))
         object.__setattr__(self, "min_tissue", float(self.min_tissue))
+        object.__setattr__(self, "min_tissue_um2", float(self.min_tissue_um2))
         if self.size_px < 1:
             msg = f"tiling.size_px must be at least 1, got {self.size_px}"
             raise ConfigError(msg)
@@ -64,6 +68,17 @@ class TileSpec:
         if not 0 <= self.min_tissue <= 1:
             msg = f"tiling.min_tissue is a fraction in 0..1, got {self.min_tissue}"
             raise ConfigError(msg)
+        if not 0 <= self.min_tissue_um2 <= self.side_um**2:
+            msg = (
+                f"tiling.min_tissue_um2 must be in 0..{self.side_um**2:g} (the area of a tile in "
+                f"square microns), got {self.min_tissue_um2}"
+            )
+            raise ConfigError(msg)
+
+    @property
+    def least_tissue(self) -> float:
+        """Fraction of a tile that must be tissue, after both rules."""
+        return max(self.min_tissue, self.min_tissue_um2 / self.side_um**2)
 
     @property
     def side_um(self) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from histofed.extract.tiles import read_batches, tile_recipe
+from histofed.extract.reading import read_batches
+from histofed.extract.tiles import tile_recipe
 from histofed.io.store import SlideFeatures
 
 if TYPE_CHECKING:
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
 
     from histofed.core.tiling import TileSpec
     from histofed.extract.encoders import TileEncoder
-    from histofed.extract.tissue import TissueSpec
+    from histofed.extract.quality import QualitySpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, Record, SlideTiles
 
 T = TypeVar("T")
 
 
-def feature_recipe(spec: TileSpec, tissue: TissueSpec, encoder: TileEncoder) -> Recipe:
+def feature_recipe(
+    spec: TileSpec,
+    tissue: TissueMethod,
+    encoder: TileEncoder,
+    quality: QualitySpec | None = None,
+) -> Recipe:
     """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
     encoder.card.check(spec)
-    tiles = tile_recipe(spec, tissue)
+    tiles = tile_recipe(spec, tissue, quality)
     return replace(tiles, encoder=encoder.card.name, encoder_digest=encoder.digest)
 
 

@@ -5,103 +5,239 @@ Suffixes: N tiles, H x W pixels, 3 RGB.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histofed.core.tiling import box_means, check_resolution, full_grid, level_box, level_boxes
-from histofed.errors import NoTissue
-from histofed.extract.resampling import RESAMPLING, resampled, resampled_batch
-from histofed.extract.tissue import TissueSpec, tissue_mask
-from histofed.io.store import Recipe, Record, SlideTiles
+from histofed.core.quality import FLAGS, bits, first_flag
+from histofed.core.tiling import TileSpec, box_means, check_resolution, full_grid
+from histofed.errors import NoTissue, OffStain, SlideUnreadable
+from histofed.extract.overview import overview
+from histofed.extract.quality import QualitySpec, flags_of, foreign_light
+from histofed.extract.reading import read_what_can_be
+from histofed.extract.resampling import RESAMPLING
+from histofed.extract.tissue.base import check_mask
+from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from histofed.core.tiling import TileSpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
 
+LOOK_BATCH = 64
+"""Tiles looked at for quality at a time: 2 MB at 2 um per pixel."""
 
-def tile_recipe(spec: TileSpec, tissue: TissueSpec) -> Recipe:
-    """Return the recipe of a tile file: tiles and tissue, no encoder yet."""
-    return Recipe(spec=spec, tissue=tissue.record, resampling=RESAMPLING)
+
+def tile_recipe(spec: TileSpec, tissue: TissueMethod, quality: QualitySpec | None = None) -> Recipe:
+    """Return the recipe of a tile file: tiles, tissue and quality, no encoder yet."""
+    return Recipe(
+        spec=spec,
+        tissue=tissue.record,
+        resampling=RESAMPLING,
+        quality=quality.record if quality else {},
+    )
 
 
 def tile_slide(
-    reader: SlideReader, slide_id: str, *, slide_digest: str, spec: TileSpec, tissue: TissueSpec
+    reader: SlideReader,
+    slide_id: str,
+    *,
+    slide_digest: str,
+    spec: TileSpec,
+    tissue: TissueMethod,
+    quality: QualitySpec | None = None,
 ) -> tuple[SlideTiles, NDArray[np.uint8], NDArray[np.bool_]]:
-    """Find the tiles of a slide that hold enough tissue.
+    """Find the tiles of a slide that hold enough tissue, and what is wrong with them.
+
+    Parameters
+    ----------
+    quality
+        What to look for and what to drop; None looks for nothing.
 
     Returns
     -------
     tiles
-        Kept tiles, row by row.
+        Kept tiles, row by row, and the dropped ones.
     thumbnail, mask
         The whole slide and its tissue at ``tissue.mpp``, for the overlay picture.
 
     Raises
     ------
     NoTissue
-        No tile holds enough tissue.
+        No tile holds enough tissue, or none without a flaw that drops it.
+    OffStain
+        The slide was not seen in white light through a stain.
+    SlideUnreadable
+        Too much of the slide cannot be read.
     SlideError
         The slide is too coarse for the tiles.
     """
     info = reader.info
     check_resolution(spec, info, slide_id)
-    thumbnail = reader.thumbnail(tissue.mpp)
-    mask = tissue_mask(thumbnail, tissue)
+    thumbnail, unreadable = overview(reader, tissue.mpp)
+    light = _check_light(thumbnail, slide_id, quality)
+    mask = check_mask(
+        tissue.mask(thumbnail, slide_id=slide_id, info=info),
+        thumbnail,
+        method=type(tissue).__name__,
+        slide_id=slide_id,
+    )
     coords_N2 = full_grid(spec, info)
     tissue_N = box_means(mask, coords_N2, spec.side_px0(info.mpp), tissue.mpp / info.mpp)
-    kept = tissue_N >= spec.min_tissue
-    if not kept.any():
+    px0_per_px = tissue.mpp / info.mpp
+    lost_N = box_means(unreadable, coords_N2, spec.side_px0(info.mpp), px0_per_px) > 0
+    found = (tissue_N >= spec.least_tissue) | lost_N
+    if not found.any():
         most = f"{tissue_N.max():.0%}" if len(tissue_N) else "no whole tile fits; it holds 0%"
         msg = (
-            f"slide {slide_id}: no tile of {spec.side_um:g} um is at least {spec.min_tissue:.0%} "
-            f"tissue (the fullest: {most}); lower tiling.min_tissue or look at the slide"
+            f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
+            f"{spec.least_tissue:.0%} tissue (the fullest: {most}); lower tiling.min_tissue or "
+            "tiling.min_tissue_um2, choose another tissue=..., or look at the slide"
         )
         raise NoTissue(msg)
-    record = Record.of(tile_recipe(spec, tissue), slide_id, slide_digest, info)
-    tiles = SlideTiles(
-        record=record, coords_N2=coords_N2[kept], tissue_N=tissue_N[kept].astype(np.float32)
+    record = Record.of(
+        tile_recipe(spec, tissue, quality),
+        slide_id,
+        slide_digest,
+        info,
+        source_digest=tissue.source_digest(slide_id),
     )
+    tiles = SlideTiles(
+        record=record, coords_N2=coords_N2[found], tissue_N=tissue_N[found].astype(np.float32)
+    )
+    if quality is not None:
+        known_N = _unreadable(lost_N[found]) | light
+        tiles = sorted_out(reader, tiles, quality=quality, known_N=known_N)
+    elif lost_N.any():
+        msg = f"slide {slide_id}: parts of it cannot be read; copy it again"
+        raise SlideUnreadable(msg)
     return tiles, thumbnail, mask
 
 
-def read_tile(reader: SlideReader, spec: TileSpec, x_px0: int, y_px0: int) -> NDArray[np.uint8]:
-    """Read one tile as RGB ``(size_px, size_px, 3)`` covering exactly ``spec.side_um``."""
-    area = level_box(spec, reader.info, x_px0, y_px0)
-    pixels = reader.read(
-        area.level, area.x_px, area.y_px, width_px=area.width_px, height_px=area.height_px
-    )
-    return resampled(pixels, area.box, spec.size_px)
+def _unreadable(which_N: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    return np.where(which_N, bits(["unreadable"]), 0).astype(np.uint16)
 
 
-def read_batches(
-    reader: SlideReader,
-    spec: TileSpec,
-    coords_N2: NDArray[np.int64],
-    *,
-    batch_size: int,
-    threads: int = 0,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Yield tiles in batches of at most ``batch_size``, in the order that reads fastest.
+def _check_light(
+    thumbnail: NDArray[np.uint8], slide_id: str, quality: QualitySpec | None
+) -> np.uint16:
+    """Return the flag that all tiles of a slide have for its light.
 
-    Yields
+    Raises
     ------
-    numbers_B, tiles_BHW3
-        Rows of ``coords_N2``, and their tiles as RGB: those of `read_tile` to within two grey
-        levels. Each tile comes once.
+    OffStain
+        There is such a flag, and it was not allowed.
     """
-    areas = level_boxes(spec, reader.info, coords_N2)
-    width_px, height_px = areas.sizes_N2.max(axis=0, initial=1).tolist()
-    for numbers_B, pixels_BHW3 in reader.read_many(
-        areas.level,
-        areas.corners_N2,
-        width_px=width_px,
-        height_px=height_px,
-        batch_size=batch_size,
-        threads=threads,
+    reason = foreign_light(thumbnail) if quality else ""
+    if not reason or quality is None:
+        return np.uint16(0)
+    if not quality.allow_off_stain:
+        msg = (
+            f"slide {slide_id}: not white light through a stain: {reason}; leave the slide out, or "
+            "let it through with its tiles flagged (quality.allow_off_stain=true)"
+        )
+        raise OffStain(msg)
+    return np.uint16(bits(["off_stain"]))
+
+
+def sorted_out(
+    reader: SlideReader, tiles: SlideTiles, *, quality: QualitySpec, known_N: NDArray[np.uint16]
+) -> SlideTiles:
+    """Return the tiles with their flags, those that a flag drops apart from the others.
+
+    Parameters
+    ----------
+    known_N
+        Flags that each tile has already.
+
+    Raises
+    ------
+    NoTissue, SlideUnreadable
+        No tile is left; or more tiles are unreadable than ``quality.max_unreadable``.
+    """
+    lost_N = known_N & bits(["unreadable"]) > 0
+    return _split(tiles, known_N | _looked_at(reader, tiles, quality, skip_N=lost_N), quality)
+
+
+def without_unreadable(
+    reader: SlideReader, tiles: SlideTiles, *, quality: QualitySpec
+) -> SlideTiles:
+    """Return the tiles once each was read as the encoder will, those that cannot be apart.
+
+    The coarse look reads another level of the pyramid; damage may be in one level only.
+
+    Raises
+    ------
+    NoTissue, SlideUnreadable
+        As `sorted_out`.
+    """
+    spec, dropped = tiles.record.recipe.spec, tiles.dropped
+    assert spec is not None
+    assert tiles.flags_N is not None
+    assert dropped is not None
+    bad_N = np.ones(len(tiles.coords_N2), dtype=np.bool_)
+    for numbers_B, _ in read_what_can_be(reader, spec, tiles.coords_N2, batch_size=LOOK_BATCH):
+        bad_N[numbers_B] = False
+    flags_N = np.concatenate([tiles.flags_N | _unreadable(bad_N), dropped.flags_N])
+    coords_N2 = np.concatenate([tiles.coords_N2, dropped.coords_N2])
+    rows_N = np.lexsort(coords_N2.T)  # row by row, as they were
+    every = replace(
+        tiles,
+        coords_N2=coords_N2[rows_N],
+        tissue_N=np.concatenate([tiles.tissue_N, dropped.tissue_N])[rows_N],
+    )
+    must = replace(quality, drop=(*quality.drop, "unreadable"))
+    return _split(every, flags_N[rows_N], must)
+
+
+def _split(tiles: SlideTiles, flags_N: NDArray[np.uint16], quality: QualitySpec) -> SlideTiles:
+    """Return the tiles with their flags, those that a flag drops apart from the others."""
+    slide_id = tiles.record.slide_id
+    lost = float((flags_N & bits(["unreadable"]) > 0).mean())
+    if lost > quality.max_unreadable:
+        msg = (
+            f"slide {slide_id}: {lost:.0%} of its tiles with tissue cannot be read, more than "
+            f"quality.max_unreadable={quality.max_unreadable:g}; the file is damaged: copy it again"
+        )
+        raise SlideUnreadable(msg)
+    kept = flags_N & bits(quality.drop) == 0
+    if not kept.any():
+        count = Counter(first_flag(flags_N, quality.drop))
+        reasons = ", ".join(f"{name} {count[name]}" for name in FLAGS if count[name])
+        msg = (
+            f"slide {slide_id}: all {len(kept)} tiles with tissue are dropped ({reasons}); look at "
+            "the slide, or drop less (quality.drop=[...])"
+        )
+        raise NoTissue(msg)
+    return replace(
+        tiles,
+        coords_N2=tiles.coords_N2[kept],
+        tissue_N=tiles.tissue_N[kept],
+        flags_N=flags_N[kept],
+        dropped=DroppedTiles(
+            coords_N2=tiles.coords_N2[~kept], tissue_N=tiles.tissue_N[~kept], flags_N=flags_N[~kept]
+        ),
+    )
+
+
+def _looked_at(
+    reader: SlideReader, tiles: SlideTiles, quality: QualitySpec, *, skip_N: NDArray[np.bool_]
+) -> NDArray[np.uint16]:
+    """Return the flags of each tile, from its pixels at a coarse resolution."""
+    asked = tiles.record.recipe.spec
+    assert asked is not None
+    size_px = max(round(asked.side_um / quality.mpp), 1)
+    spec = TileSpec(size_px=size_px, mpp=asked.side_um / size_px)
+    check_resolution(spec, reader.info, f"{tiles.record.slide_id} (quality.mpp)")
+    flags_N = np.full(len(tiles.coords_N2), bits(["unreadable"]), dtype=np.uint16)
+    rows_N = np.flatnonzero(~skip_N)
+    for numbers_B, tiles_BHW3 in read_what_can_be(
+        reader, spec, tiles.coords_N2[rows_N], batch_size=LOOK_BATCH
     ):
-        yield numbers_B, resampled_batch(pixels_BHW3, areas, numbers_B, spec.size_px)
+        seen = rows_N[numbers_B]
+        flags_N[seen] = flags_of(tiles_BHW3, tiles.tissue_N[seen], mpp=spec.mpp, spec=quality)
+    flags_N[skip_N] = 0
+    return flags_N

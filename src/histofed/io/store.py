@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histofed.core.quality import FLAGS
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
 from histofed.errors import StoreError
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 MIN_CHUNK_ROWS = 256
 
-LATER_PARAMETERS: dict[str, Any] = {"tile_side_px0": None}
+LATER_PARAMETERS: dict[str, Any] = {
+    "tile_side_px0": None,
+    "min_tissue_um2": 0.0,
+    "source_digest": "",
+    "quality": {},
+}
 """Parts of a record that came after version 1, with the value that means "as before"."""
 
 
@@ -44,6 +50,8 @@ class Recipe:
         Tissue method and its parameters.
     resampling
         Filter that brings a tile to its size.
+    quality
+        What was looked for in the tiles and which flags dropped one; empty if nothing was.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
     """
@@ -53,6 +61,7 @@ class Recipe:
     resampling: str = ""
     encoder: str = ""
     encoder_digest: str = ""
+    quality: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -69,6 +78,8 @@ class Record:
     tile_side_px0
         Side of a tile in level-0 pixels where others measured it on the slide; None where it
         follows from the recipe and the slide's resolution, as in all that is made here.
+    source_digest
+        Digest of what a person drew for this slide; empty where nothing was drawn.
     """
 
     recipe: Recipe
@@ -79,9 +90,18 @@ class Record:
     height_px0: int | None
     objective_power: float | None = None
     tile_side_px0: float | None = None
+    source_digest: str = ""
 
     @classmethod
-    def of(cls, recipe: Recipe, slide_id: str, slide_digest: str, info: SlideInfo) -> Record:
+    def of(
+        cls,
+        recipe: Recipe,
+        slide_id: str,
+        slide_digest: str,
+        info: SlideInfo,
+        *,
+        source_digest: str = "",
+    ) -> Record:
         """Return the record of applying ``recipe`` to an open slide."""
         return cls(
             recipe=recipe,
@@ -91,6 +111,7 @@ class Record:
             width_px0=info.width_px0,
             height_px0=info.height_px0,
             objective_power=info.objective_power,
+            source_digest=source_digest,
         )
 
     @property
@@ -111,11 +132,32 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlideTiles:
-    """The tiles kept of one slide; ``tissue_N`` is each tile's fraction of tissue."""
+    """The tiles kept of one slide, and those with tissue that a flaw dropped.
+
+    Attributes
+    ----------
+    tissue_N
+        Each tile's fraction of tissue.
+    flags_N
+        Quality flags of each tile as bits (`histofed.core.quality`); None if not looked for.
+    dropped
+        Tiles with enough tissue that were dropped for their flags.
+    """
 
     record: Record
     coords_N2: NDArray[np.int64]
     tissue_N: NDArray[np.float32]
+    flags_N: NDArray[np.uint16] | None = None
+    dropped: DroppedTiles | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DroppedTiles:
+    """Tiles with enough tissue that were dropped; as in `SlideTiles`."""
+
+    coords_N2: NDArray[np.int64]
+    tissue_N: NDArray[np.float32]
+    flags_N: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +235,7 @@ class TileStore:
                 record=_read_record(file, slide_id),
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
                 tissue_N=np.asarray(file["tissue_fraction"], dtype=np.float32),
+                **_read_flags(file),
             )
 
     def write(self, tiles: SlideTiles) -> Path:
@@ -207,6 +250,7 @@ class TileStore:
             _write_coords(file, tiles.record, tiles.coords_N2)
             data = tiles.tissue_N.astype(np.float32)
             file.create_dataset("tissue_fraction", data=data, fletcher32=True)
+            _write_flags(file, tiles)
         return path
 
 
@@ -317,6 +361,42 @@ def trident_attributes(record: Record) -> dict[str, Any]:
         "level0_height": record.height_px0,
     }
     return {name: "None" if value is None else value for name, value in attributes.items()}
+
+
+def _write_flags(file: h5py.File, tiles: SlideTiles) -> None:
+    """Write the flags of the kept tiles, and the dropped tiles as a group of their own."""
+    if tiles.flags_N is None:
+        return
+    write_text(file, "flag_names", ",".join(FLAGS))
+    file.create_dataset("flags", data=tiles.flags_N.astype(np.uint16), fletcher32=True)
+    if tiles.dropped is None:
+        return
+    columns: dict[str, NDArray[Any]] = {
+        "coords": tiles.dropped.coords_N2.astype(np.int64),
+        "tissue_fraction": tiles.dropped.tissue_N.astype(np.float32),
+        "flags": tiles.dropped.flags_N.astype(np.uint16),
+    }
+    for name, data in columns.items():
+        file.create_dataset(f"dropped/{name}", data=data, fletcher32=bool(len(data)))
+
+
+def _read_flags(file: h5py.File) -> dict[str, Any]:
+    """Read what `_write_flags` wrote, as arguments of `SlideTiles`."""
+    if "flags" not in file:
+        return {}
+    if (found := read_text(file, "flag_names")) != ",".join(FLAGS):
+        msg = f"{file.filename}: its flags are {found}, known are {','.join(FLAGS)}; tile it again"
+        raise StoreError(msg)
+    dropped = file.get("dropped")
+    return {
+        "flags_N": np.asarray(file["flags"], dtype=np.uint16),
+        "dropped": dropped
+        and DroppedTiles(
+            coords_N2=np.asarray(dropped["coords"], dtype=np.int64).reshape(-1, 2),
+            tissue_N=np.asarray(dropped["tissue_fraction"], dtype=np.float32),
+            flags_N=np.asarray(dropped["flags"], dtype=np.uint16),
+        ),
+    }
 
 
 def _write_record(file: h5py.File, record: Record, kind: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import unicodedata
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from histofed.core.cohort import Cohort
@@ -75,6 +75,57 @@ def read_cohort(path: Path, task: Task) -> Cohort:
 def read_slides(path: Path) -> list[Slide]:
     """Read only the slides of a cohort table: no label is needed to tile or extract."""
     return [slide for slide, _, _ in _cohort_rows(path, None)]
+
+
+def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
+    """Return the slides with the resolutions of a table ``slide,mpp``; not every slide needs a row.
+
+    Raises
+    ------
+    CohortError
+        The table or a column is missing; a row names an unknown slide, one named before, no
+        positive number, or another resolution than the cohort table.
+    """
+    if not path.is_file():
+        msg = f"mpp_table={path} is not there; it has one row per slide with the columns slide,mpp"
+        raise CohortError(msg)
+    stated: dict[str, float] = {}
+    known = {slide.slide_id: slide for slide in slides}
+    with _text(path) as file:
+        reader = csv.DictReader(file)
+        _check_header(path, list(reader.fieldnames or []), ("slide", "mpp"))
+        for row in reader:
+            slide_id, cell = (row["slide"] or "").strip(), (row["mpp"] or "").strip()
+            where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
+            if slide_id not in known:
+                msg = f"{where}: there is no such slide here; correct its name or remove the row"
+                raise CohortError(msg)
+            if slide_id in stated:
+                msg = f"{where}: the slide has a row already; which one counts is not said"
+                raise CohortError(msg)
+            mpp = _mpp(cell, where)
+            if mpp is None:
+                msg = f"{where}: mpp is empty; give its microns per pixel or remove the row"
+                raise CohortError(msg)
+            if known[slide_id].mpp not in (None, mpp):
+                msg = f"{where}: mpp is {mpp:g} here and {known[slide_id].mpp:g} in the cohort "
+                msg += "table; keep one"
+                raise CohortError(msg)
+            stated[slide_id] = mpp
+    return [replace(slide, mpp=stated.get(slide.slide_id, slide.mpp)) for slide in slides]
+
+
+def _mpp(cell: str, where: str) -> float | None:
+    """Return a cell's microns per pixel; None where it is empty."""
+    try:
+        mpp = float(cell) if cell else None
+    except ValueError:
+        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
+        raise CohortError(msg) from None
+    if mpp is not None and not 0 < mpp < float("inf"):
+        msg = f"{where}: mpp is {cell}; it must be positive (microns per pixel)"
+        raise CohortError(msg)
+    return mpp
 
 
 def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, str]]:
@@ -148,22 +199,13 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
             raise CohortError(msg)
     for name in ("slide_id", "site"):
         check_name(name, str(row[name]).strip(), where)
-    cell = (row.get("mpp") or "").strip()
-    try:
-        mpp = float(cell) if cell else None
-    except ValueError:
-        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
-        raise CohortError(msg) from None
-    if mpp is not None and not 0 < mpp < float("inf"):
-        msg = f"{where}: mpp is {cell}; it must be positive (microns per pixel)"
-        raise CohortError(msg)
     file = (row["path"] or "").strip()
     return Slide(
         slide_id=str(row["slide_id"]).strip(),
         patient_id=str(row["patient_id"]).strip(),
         site=str(row["site"]).strip(),
         path=folder / file if file else None,
-        mpp=mpp,
+        mpp=_mpp((row.get("mpp") or "").strip(), where),
     )
 
 

@@ -1,7 +1,7 @@
 """Options -> objects: the only place where a name in a config becomes a class.
 
-Only names inside this package are ever imported, so a config that came from elsewhere cannot run
-anything else.
+Only names inside this package, and tissue methods that an installed package declares, are ever
+imported, so a config that came from elsewhere cannot run anything else.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,20 +22,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from histofed.extract.encoders import TileEncoder
-    from histofed.extract.tissue import TissueSpec
+    from histofed.extract.quality import QualitySpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
     from histofed.mil.aggregators import Aggregator
-    from histofed.pipeline.schema import TaskConfig, TilingConfig, TissueConfig
+    from histofed.pipeline.schema import QualityConfig, TaskConfig, TilingConfig
 
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
+    "tissue": "histofed.extract.tissue.",
     "aggregator": "histofed.mil.aggregators.",
     "strategy": "histofed.federation.strategies.",
 }
 """Where the classes of each component live."""
 
-GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "strategy": set()}
+GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "tissue": set(), "strategy": set()}
 """Arguments that come from the data, not from the config."""
+
+PLUGINS = {"tissue": "histofed.tissue"}
+"""Components that installed packages may add, and the entry-point group they declare them in."""
 
 
 def task(config: TaskConfig) -> Task:
@@ -60,20 +66,21 @@ def tile_spec(config: TilingConfig) -> TileSpec:
         mpp=config.mpp,
         overlap_px=config.overlap_px,
         min_tissue=config.min_tissue,
+        min_tissue_um2=config.min_tissue_um2,
     )
 
 
-def tissue_spec(config: TissueConfig) -> TissueSpec:
-    """Return the tissue rule that the options describe."""
-    from histofed.extract.tissue import TissueSpec
+def tissue(config: Mapping[str, Any]) -> TissueMethod:
+    """Return the tissue method, its weights loaded where it has some."""
+    built: TissueMethod = _make("tissue", config)
+    return built
 
-    return TissueSpec(
-        mpp=config.mpp,
-        min_saturation=config.min_saturation,
-        min_brightness=config.min_brightness,
-        min_area_um2=config.min_area_um2,
-        max_hole_um2=config.max_hole_um2,
-    )
+
+def quality(config: QualityConfig) -> QualitySpec:
+    """Return what counts as a flaw of a tile, and which flaws drop one."""
+    from histofed.extract.quality import QualitySpec
+
+    return QualitySpec(**{**vars(config), "drop": tuple(config.drop)})
 
 
 def encoder(config: Mapping[str, Any]) -> TileEncoder:
@@ -130,8 +137,10 @@ def _arguments(config: Any) -> dict[str, Any]:
 
 
 def _target(kind: str, dotted: str) -> Callable[..., Any]:
-    if not dotted.startswith(NAMESPACES[kind]):
+    if not (dotted.startswith(NAMESPACES[kind]) or dotted in _declared(kind)):
         msg = f"{kind}._target_ is {dotted!r}; only classes in {NAMESPACES[kind]}* are loaded"
+        if kind in PLUGINS:
+            msg += f", and those an installed package declares as entry point {PLUGINS[kind]}"
         raise ConfigError(msg)
     module, _, name = dotted.rpartition(".")
     try:
@@ -145,9 +154,22 @@ def _target(kind: str, dotted: str) -> Callable[..., Any]:
     return found
 
 
+def _declared(kind: str) -> set[str]:
+    """Return the classes that installed packages add to a component, as dotted names."""
+    found = entry_points(group=PLUGINS[kind]) if kind in PLUGINS else ()
+    return {entry.value.replace(":", ".") for entry in found}
+
+
 def _check_type(name: str, value: Any, hint: Any) -> None:
-    """Check a plain value against an annotation such as ``int``, ``float | None`` or a Literal."""
+    """Check a plain value against an annotation: ``int``, ``float | None``, tuple or Literal."""
     options = getattr(hint, "__args__", None)
+    if getattr(hint, "__origin__", None) is tuple and options is not None:
+        if not isinstance(value, list):
+            msg = f"{name} is {value!r}; it must be a list, as in {name}=[...]"
+            raise ConfigError(msg)
+        for each in value:
+            _check_type(name, each, options[0])
+        return
     if (
         options is not None
         and getattr(hint, "__origin__", None) is not None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hydra.core.override_parser.types import Override
 
-COMPONENTS = ("encoder", "aggregator", "strategy")
+COMPONENTS = ("encoder", "tissue", "aggregator", "strategy")
 """Options that name a class of ours (``_target_``) and its arguments."""
 
 
@@ -81,7 +81,7 @@ def compose(verb: str, overrides: Sequence[str]) -> DictConfig:
     """
     overrides = [quoted(each) for each in overrides]
     check_options(verb, overrides)
-    return checked(verb, _compose(verb, overrides))
+    return checked(verb, _compose(verb, with_preset(verb, overrides)))
 
 
 def check_options(verb: str, overrides: Sequence[str]) -> None:
@@ -104,8 +104,7 @@ def check_options(verb: str, overrides: Sequence[str]) -> None:
     choices = [item for item in parsed if item.key_or_group in groups()]
     for item in choices:
         _check_choice(verb, item)
-    alone = [item.input_line for item in choices if not item.is_sweep_override()]
-    known = _compose(verb, [line for line in alone if line])
+    known = _compose(verb, with_preset(verb, _alone(choices)))
     for item in parsed:
         if item.key_or_group not in groups():
             _check_name(item.key_or_group, known)
@@ -136,7 +135,7 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         if name in typed:
             check_component(name, typed[name])
     check_limits(typed)
-    if "cancer" in typed and typed.task.name not in typed.cancer.tasks:
+    if "task" in typed and typed.task.name not in typed.cancer.tasks:
         msg = (
             f"task={typed.task.name} is not a task of cancer={typed.cancer.name}; "
             f"its tasks are {', '.join(typed.cancer.tasks)}"
@@ -166,6 +165,22 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         msg = _first_line(error.__cause__ or error)
         raise ConfigError(msg) from error
+
+
+def with_preset(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Return the options with the tissue method that the cancer asks for, if none was chosen."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = [item for item in parsed if item.key_or_group in groups()]
+    known = _compose(verb, _alone(choices))
+    named = any(item.key_or_group == "tissue" for item in choices)
+    if named or "tissue" not in known or "tissue" not in (known.get("cancer") or {}):
+        return list(overrides)
+    return [*overrides, f"tissue={known.cancer.tissue}"]
+
+
+def _alone(choices: Iterable[Override]) -> list[str]:
+    """Return the choices that are the same in all jobs of a sweep."""
+    return [item.input_line for item in choices if item.input_line and not item.is_sweep_override()]
 
 
 def _check_choice(verb: str, item: Override) -> None:

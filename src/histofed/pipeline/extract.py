@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.errors import SlideUnreadable
 from histofed.extract.extract import encode_slide, feature_recipe
-from histofed.io.readers import open_slide
-from histofed.io.store import FeatureStore, Record, TileStore
+from histofed.extract.tiles import without_unreadable
+from histofed.io.store import FeatureStore, TileStore
 from histofed.pipeline import build
 from histofed.pipeline.sharing import each_slide
-from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, slide_path
+from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of
 
 if TYPE_CHECKING:
@@ -22,46 +25,55 @@ def run(config: ExtractConfig) -> int:
     """Extract features of every slide; return the exit code."""
     tile_store = TileStore(Path(config.work) / "tiles")
     store = FeatureStore(Path(config.features))
-    spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
+    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
+    quality = build.quality(config.quality)
     slides = chosen_slides(config)
     encoder = build.encoder(config.encoder)
-    recipe = feature_recipe(spec, tissue, encoder)
+    recipe = feature_recipe(spec, tissue, encoder, quality)
 
     def work(slide: Slide) -> Outcome:
-        path = slide_path(slide)
-        with open_slide(path, mpp=slide.mpp, fallback_mpp=config.mpp) as reader:
+        with opened(slide, config) as reader:
             tiles, _ = tiles_of(
                 reader,
                 slide,
                 store=tile_store,
                 spec=spec,
                 tissue=tissue,
+                quality=quality,
                 overwrite=config.overwrite,
             )
-            record = Record.of(recipe, slide.slide_id, tiles.record.slide_digest, reader.info)
-            found, n_tiles = store.digest(slide.slide_id), len(tiles.coords_N2)
-            if found is not None:
-                check_same(
-                    store.path(slide.slide_id),
-                    found=found,
-                    wanted=record.digest,
-                    overwrite=config.overwrite,
-                )
+            record = replace(tiles.record, recipe=recipe)
+            if found := store.digest(slide.slide_id):
+                path = store.path(slide.slide_id)
+                check_same(path, found=found, wanted=record.digest, overwrite=config.overwrite)
             if found == record.digest:
-                return outcome(slide, record, status="kept", n_tiles=n_tiles)
-            features = encode_slide(
-                reader, tiles, encoder, record=record, batch_size=config.batch_size
+                return outcome(reader, tiles, status="kept")
+            encode = partial(
+                encode_slide,
+                reader,
+                encoder=encoder,
+                record=record,
+                batch_size=config.batch_size,
+                # One thread reads ahead in any case; more share its work.
+                threads=config.read_threads if config.read_threads > 1 else 0,
             )
-        store.write(features)
-        return outcome(slide, record, status="done", n_tiles=n_tiles)
+            try:
+                features = encode(tiles)
+            except SlideUnreadable:
+                # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
+                tiles = without_unreadable(reader, tiles, quality=quality)
+                tile_store.write(tiles)
+                features = encode(tiles)
+            store.write(features)
+            return outcome(reader, tiles, status="done")
 
-    table = store.folder / "slides.csv"
     outcomes = each_slide(
         "Features",
         slides,
         work,
         store=store,
         recipe_digest=recipe.digest,
+        source_digest=tissue.source_digest,
         config=config,
         also_in=[tile_store.folder],
     )
@@ -69,4 +81,5 @@ def run(config: ExtractConfig) -> int:
         f"histofed federate cohort={config.cohort or 'TABLE'} features={config.features} "
         "cancer=... task=..."
     )
+    table = store.folder / "slides.csv"
     return close("extract", outcomes, folder=store.folder, table=table, following=following)

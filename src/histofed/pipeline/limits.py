@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from histofed.core.quality import FLAGS
 from histofed.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,9 +62,13 @@ ABOVE_0 = Range(0, above=True)
 SEED = Range(0, 2**32 - 1)
 
 LIMITS: Mapping[str, Range | OneOf | Named] = {
-    **dict.fromkeys(("run", "work", "features", "out", "source", "cohort", "slides"), Named()),
+    **dict.fromkeys(
+        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table"), Named()
+    ),
     "seed": SEED,
     "batch_size": COUNT,
+    "reader": OneOf(("auto", "openslide")),
+    "read_threads": Range(1, 256),
     "n_resamples": Range(100),
     "pictures": Range(0),
     "head": OneOf(("attention", "tile_logit")),
@@ -83,6 +88,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tiling.mpp": ABOVE_0,
     "tiling.overlap_px": Range(0),
     "tiling.min_tissue": Range(0, 1),
+    "tiling.min_tissue_um2": Range(0),
     "tissue.mpp": ABOVE_0,
     "tissue.min_saturation": Range(0, 1),
     "tissue.min_brightness": Range(0, 1),
@@ -90,6 +96,13 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tissue.max_hole_um2": Range(0),
     "sharing.stale_after_s": ABOVE_0,
     "sharing.attempts": COUNT,
+    "tissue.closing_um": Range(0),
+    "quality.drop": OneOf(FLAGS),
+    **dict.fromkeys((f"quality.{name}" for name in ("mpp", "max_blur_um", "max_density")), ABOVE_0),
+    **dict.fromkeys(
+        (f"quality.max_{name}" for name in ("ink", "dark", "fat", "off_stain", "unreadable")),
+        Range(0, 1, above=True),
+    ),
     "splits.n_folds": Range(3),
     "splits.seed": SEED,
     "trainer.max_epochs": COUNT,

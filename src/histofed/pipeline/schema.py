@@ -19,27 +19,34 @@ class TilingConfig:
     mpp: float = MISSING
     overlap_px: int = MISSING
     min_tissue: float = MISSING
+    min_tissue_um2: float = MISSING
 
 
 @dataclass
-class TissueConfig:
-    """See `histofed.extract.tissue.TissueSpec`."""
+class QualityConfig:
+    """See `histofed.extract.quality.QualitySpec`."""
 
     mpp: float = MISSING
-    min_saturation: float = MISSING
-    min_brightness: float = MISSING
-    min_area_um2: float = MISSING
-    max_hole_um2: float = MISSING
+    drop: list[str] = MISSING
+    max_blur_um: float = MISSING
+    max_ink: float = MISSING
+    max_density: float = MISSING
+    max_dark: float = MISSING
+    max_fat: float = MISSING
+    max_off_stain: float = MISSING
+    max_unreadable: float = MISSING
+    allow_off_stain: bool = MISSING
 
 
 @dataclass
 class CancerConfig:
-    """Facts about one cancer."""
+    """Facts about one cancer; ``tissue`` is the choice of ``configs/tissue/`` that suits it."""
 
     name: str = MISSING
     title: str = MISSING
     cohorts: list[str] = field(default_factory=list)
     tasks: list[str] = MISSING
+    tissue: str = "otsu"
 
 
 @dataclass
@@ -105,9 +112,13 @@ class TileConfig:
     cohort: str | None = MISSING
     work: str = MISSING
     mpp: float | None = MISSING
+    mpp_table: str | None = MISSING
+    reader: str = MISSING
     overwrite: bool = MISSING
     tiling: TilingConfig = field(default_factory=TilingConfig)
-    tissue: TissueConfig = field(default_factory=TissueConfig)
+    tissue: Any = MISSING
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    cancer: CancerConfig | None = None
     sharing: SharingConfig = field(default_factory=SharingConfig)
 
 
@@ -117,6 +128,7 @@ class ExtractConfig(TileConfig):
 
     features: str = MISSING
     batch_size: int = MISSING
+    read_threads: int = MISSING
     encoder: Any = MISSING
 
 

@@ -57,6 +57,7 @@ def each_slide(
     *,
     store: ResultStore,
     recipe_digest: str,
+    source_digest: Callable[[str], str],
     config: TileConfig,
     also_in: Sequence[Path] = (),
 ) -> list[Outcome]:
@@ -68,6 +69,8 @@ def each_slide(
         Where ``work`` writes its results. The table is ``slides.csv`` in its folder.
     recipe_digest
         Digest of every option that a result depends on.
+    source_digest
+        Slide -> digest of whatever else its result depends on, such as a region drawn by hand.
     also_in
         Other folders that ``work`` writes in: what killed processes left there is removed.
 
@@ -76,7 +79,13 @@ def each_slide(
     OutputUnwritable
         No result can be written; other slides would fare no better.
     """
-    shared = _SharedWork(work, store=store, recipe_digest=recipe_digest, config=config)
+    shared = _SharedWork(
+        work,
+        store=store,
+        recipe_digest=recipe_digest,
+        source_digest=source_digest,
+        config=config,
+    )
     with shared.interrupts:
         shared.until_done(title, slides)
         outcomes = write_table(store.folder / "slides.csv", shared.keys, queue=shared.queue)
@@ -101,11 +110,13 @@ class _SharedWork:
         *,
         store: ResultStore,
         recipe_digest: str,
+        source_digest: Callable[[str], str],
         config: TileConfig,
     ) -> None:
         self._work = work
         self._store = store
         self._recipe_digest = recipe_digest
+        self._source_digest = source_digest
         self._config = config
         stale_after_s = config.sharing.stale_after_s
         self.queue = WorkQueue(store.folder / RECORDS, stale_after_s=stale_after_s)
@@ -199,7 +210,11 @@ class _SharedWork:
         except OSError:
             stat = None
         file = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] if stat else None
-        facts = [self._recipe_digest, slide.mpp, self._config.mpp, file]
+        try:
+            drawn = self._source_digest(slide.slide_id)
+        except (SlideError, OSError):  # the work says why
+            drawn = "missing"
+        facts = [self._recipe_digest, drawn, slide.mpp, self._config.mpp, file]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _is_true(self, slide: Slide, ended: Attempt) -> bool:

@@ -11,11 +11,12 @@ from rich.markup import escape
 
 from histofed.core.types import Slide
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
-from histofed.io.readers import find_slides
-from histofed.io.tables import read_slides
+from histofed.io.readers import find_slides, open_slide
+from histofed.io.tables import read_slides, with_mpp_table
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
+    from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
 
 WORK_LEFT = 3
@@ -39,6 +40,18 @@ class Outcome:
     status
         ``done`` by this job, ``kept`` from an earlier one with the same options, ``empty`` (no
         tissue, so no tiles and no features), ``failed``, or ``left`` to another process.
+    n_tiles
+        Tiles kept.
+    no_tissue
+        Tiles of the grid that hold too little tissue.
+    unreadable, off_stain, pen, blur, dark, fat
+        Tiles dropped by that flag, each counted once, by its first.
+    flagged
+        Kept tiles that have a flag all the same.
+    reader
+        Which reader was chosen and, where it is the slower one, why.
+    decoded_per_touched
+        Stored blocks that were decoded for each one needed; 0 where the reader does not tell.
     seconds
         What the work took, when it was done.
     reason
@@ -52,9 +65,19 @@ class Outcome:
     slide_id: str
     status: str
     n_tiles: int = 0
+    no_tissue: int = 0
+    unreadable: int = 0
+    off_stain: int = 0
+    pen: int = 0
+    blur: int = 0
+    dark: int = 0
+    fat: int = 0
+    flagged: int = 0
     width_px0: int = 0
     height_px0: int = 0
     mpp: float = 0.0
+    reader: str = ""
+    decoded_per_touched: float = 0.0
     seconds: float = 0.0
     reason: str = ""
     attempts: int = 0
@@ -83,7 +106,7 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
         msg = f"no slide found in {config.slides or config.cohort}"
         raise ConfigError(msg)
     _refuse_twins(slides)
-    return slides
+    return slides if config.mpp_table is None else with_mpp_table(slides, Path(config.mpp_table))
 
 
 def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, following: str) -> int:
@@ -122,6 +145,16 @@ def _names(outcomes: list[Outcome], status: str) -> str:
     names = [outcome.slide_id for outcome in outcomes if outcome.status == status]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{len(names)} slides ({', '.join(names[:NAMED])}{more})"
+
+
+def opened(slide: Slide, config: TileConfig) -> SlideReader:
+    """Open a slide as the options say."""
+    return open_slide(
+        slide_path(slide),
+        mpp=slide.mpp,
+        fallback_mpp=config.mpp,
+        fast=config.reader == "auto",
+    )
 
 
 def slide_path(slide: Slide) -> Path:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from histofed.core.quality import FLAGS
+from histofed.core.tiling import full_grid
 from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.io.atomic import atomic_path
-from histofed.io.readers import open_slide, slide_digest
+from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
 from histofed.pipeline import build
 from histofed.pipeline.sharing import each_slide
-from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, slide_path
+from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
+from histofed.report.contact_sheet import Thumb, contact_sheets
+from histofed.report.flags import dropped_corners
 from histofed.report.overlays import tile_overlay
 from histofed.report.style import png_bytes
 
 if TYPE_CHECKING:
     from histofed.core.tiling import TileSpec
     from histofed.core.types import Slide
-    from histofed.extract.tissue import TissueSpec
+    from histofed.extract.quality import QualitySpec
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
 
@@ -26,17 +32,21 @@ if TYPE_CHECKING:
 def run(config: TileConfig) -> int:
     """Tile every slide; return the exit code."""
     store = TileStore(Path(config.work) / "tiles")
-    spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
+    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
+    quality = build.quality(config.quality)
 
     def work(slide: Slide) -> Outcome:
-        path = slide_path(slide)
-        with open_slide(path, mpp=slide.mpp, fallback_mpp=config.mpp) as reader:
+        with opened(slide, config) as reader:
             tiles, made = tiles_of(
-                reader, slide, store=store, spec=spec, tissue=tissue, overwrite=config.overwrite
+                reader,
+                slide,
+                store=store,
+                spec=spec,
+                tissue=tissue,
+                quality=quality,
+                overwrite=config.overwrite,
             )
-        return outcome(
-            slide, tiles.record, status="done" if made else "kept", n_tiles=len(tiles.coords_N2)
-        )
+            return outcome(reader, tiles, status="done" if made else "kept")
 
     table = store.folder / "slides.csv"
     outcomes = each_slide(
@@ -44,12 +54,35 @@ def run(config: TileConfig) -> int:
         chosen_slides(config),
         work,
         store=store,
-        recipe_digest=tile_recipe(spec, tissue).digest,
+        recipe_digest=tile_recipe(spec, tissue, quality).digest,
+        source_digest=tissue.source_digest,
         config=config,
     )
+    write_contact_sheets(store.folder, outcomes)
     named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
     following = f"histofed extract {named} work={config.work}"
     return close("tile", outcomes, folder=store.folder, table=table, following=following)
+
+
+def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
+    """Write ``contact-sheet-<page>.png`` from the pictures of the slides."""
+    thumbs = []
+    for row in outcomes:
+        picture = folder / f"{row.slide_id}.png"
+        thumbs.append(
+            Thumb(
+                slide_id=row.slide_id,
+                picture=picture if row.status != "failed" and picture.is_file() else None,
+                n_kept=row.n_tiles,
+                n_dropped=sum(getattr(row, name) for name in FLAGS),
+            )
+        )
+    for old in folder.glob("contact-sheet-*.png"):
+        old.unlink()
+    title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
+    for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
+        with atomic_path(folder / f"contact-sheet-{number}.png") as path:
+            path.write_bytes(png_bytes(figure))
 
 
 def tiles_of(
@@ -58,7 +91,8 @@ def tiles_of(
     *,
     store: TileStore,
     spec: TileSpec,
-    tissue: TissueSpec,
+    tissue: TissueMethod,
+    quality: QualitySpec,
     overwrite: bool,
 ) -> tuple[SlideTiles, bool]:
     """Return the tiles of an open slide, and whether they had to be made.
@@ -69,7 +103,13 @@ def tiles_of(
         A tile file is there that was made with other options.
     """
     digest = slide_digest(slide_path(slide))
-    record = Record.of(tile_recipe(spec, tissue), slide.slide_id, digest, reader.info)
+    record = Record.of(
+        tile_recipe(spec, tissue, quality),
+        slide.slide_id,
+        digest,
+        reader.info,
+        source_digest=tissue.source_digest(slide.slide_id),
+    )
     if found := store.digest(slide.slide_id):
         check_same(
             store.path(slide.slide_id), found=found, wanted=record.digest, overwrite=overwrite
@@ -77,7 +117,12 @@ def tiles_of(
         if found == record.digest:
             return store.read(slide.slide_id), False
     tiles, thumbnail, mask = tile_slide(
-        reader, slide.slide_id, slide_digest=digest, spec=spec, tissue=tissue
+        reader,
+        slide.slide_id,
+        slide_digest=digest,
+        spec=spec,
+        tissue=tissue,
+        quality=quality,
     )
     figure = tile_overlay(thumbnail, thumbnail_mpp=tissue.mpp, tiles=tiles, tissue_mask=mask)
     with atomic_path(store.folder / f"{slide.slide_id}.png") as picture:
@@ -86,13 +131,23 @@ def tiles_of(
     return tiles, True
 
 
-def outcome(slide: Slide, record: Record, *, status: str, n_tiles: int) -> Outcome:
+def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
     """Return the row of a slide that went well."""
-    return Outcome(
-        slide_id=slide.slide_id,
+    record, info = tiles.record, reader.info
+    assert record.recipe.spec is not None
+    n_tiles = len(tiles.coords_N2)
+    n_grid = len(full_grid(record.recipe.spec, info))
+    row = Outcome(
+        slide_id=record.slide_id,
         status=status,
         n_tiles=n_tiles,
-        width_px0=record.width_px0 or 0,
-        height_px0=record.height_px0 or 0,
-        mpp=record.mpp or 0.0,
+        no_tissue=n_grid - n_tiles - (len(tiles.dropped.coords_N2) if tiles.dropped else 0),
+        flagged=int((tiles.flags_N > 0).sum()) if tiles.flags_N is not None else 0,
+        width_px0=info.width_px0,
+        height_px0=info.height_px0,
+        mpp=info.mpp,
+        reader=reader.rule,
+        decoded_per_touched=round(reader.blocks_decoded / max(reader.blocks_touched, 1), 3),
     )
+    dropped: dict[str, Any] = {name: len(each) for name, each in dropped_corners(tiles).items()}
+    return replace(row, **dropped)

@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
+from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, dropped_corners, tile_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
     from numpy.typing import NDArray
 
     from histofed.core.types import TileScores
@@ -43,7 +46,7 @@ def tile_overlay(
     tiles: SlideTiles,
     tissue_mask: NDArray[np.generic] | None = None,
 ) -> Figure:
-    """Return the thumbnail with the tissue's contour and the grid of kept tiles.
+    """Return the thumbnail with the tissue's contour, the kept tiles and why others were dropped.
 
     Parameters
     ----------
@@ -63,9 +66,10 @@ def tile_overlay(
     side_px0 = record.side_px0  # refuses bags without positions, which have no mpp either
     mpp = float(record.mpp or 0)
     corners_N2, side_um = tiles.coords_N2 * mpp, side_px0 * mpp
+    dropped = dropped_corners(tiles)
     extent_um = _extent(thumbnail_HW3, thumbnail_mpp, corners_N2, record.slide_id)
     with style.house_style():
-        figure, (axes,) = _panels(extent_um, 1)
+        figure, (axes,) = _panels(extent_um, 1, legend_rows=1 + (len(dropped) + 1) // 4)
         _show(axes, thumbnail_HW3, extent_um)
         grid = PolyCollection(
             _squares(corners_N2, side_um),
@@ -74,15 +78,37 @@ def tile_overlay(
             linewidths=0.4,
         )
         axes.add_collection(grid, autolim=False)
+        for flag, corners in dropped.items():
+            axes.add_collection(_dropped(flag, corners * mpp, side_um), autolim=False)
         if tissue_mask is not None:
-            _contour(axes, tissue_mask, extent_um, style.ACCENT)
+            _contour(axes, tissue_mask, extent_um, style.INK)
         _scale_bar(axes, extent_um, in_mm=True)
-        found = "" if tissue_mask is None else " Orange line: border of the tissue found."
-        _caption(
-            figure,
-            f"Slide {record.slide_id}: {len(corners_N2):,} tiles of {side_um:g} µm kept.{found}",
-        )
+        _legend(figure, dropped, outlined=tissue_mask is not None)
+        n_dropped = sum(len(each) for each in dropped.values())
+        also = f", {n_dropped:,} dropped" if n_dropped else ""
+        words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{also}"
+        _caption(figure, f"Slide {record.slide_id}: {words}.")
     return figure
+
+
+def _dropped(flag: str, corners_um_N2: NDArray[np.floating], side_um: float) -> PolyCollection:
+    colour = FLAG_COLOURS[flag]
+    return PolyCollection(
+        _squares(corners_um_N2, side_um),
+        facecolors=(colour, 0.35),
+        edgecolors=colour,
+        hatch=FLAG_HATCHES[flag],
+        linewidths=0.8,
+    )
+
+
+def _legend(figure: Figure, dropped: dict[str, NDArray[np.int64]], *, outlined: bool) -> None:
+    """Say above the picture what its colours mean; hatches tell them apart without colour."""
+    counts = {flag: f" ({len(corners):,})" for flag, corners in dropped.items()}
+    keys: list[Patch | Line2D] = [*tile_keys(counts)]
+    if outlined:
+        keys.append(Line2D([], [], color=style.INK, linewidth=1.3, label="border of the tissue"))
+    figure.legend(handles=keys, loc="outside upper left", ncols=4, handleheight=1.2)
 
 
 def heatmap_picture(
@@ -208,11 +234,14 @@ def _extent(
     return extent_um
 
 
-def _panels(extent_um: tuple[float, float], count: int) -> tuple[Figure, list[Axes]]:
+def _panels(
+    extent_um: tuple[float, float], count: int, *, legend_rows: int = 0
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels of the slide's shape, within a readable size."""
     panel_in = 8.0 / count
     height_in = float(np.clip(panel_in * extent_um[1] / extent_um[0], 1.6, 8.0))
     words_in = 0.45 if count == 1 else 0.95  # caption; two panels have titles and two lines
+    words_in += 0.24 * legend_rows
     figure = style.new_figure(8.0 + 0.9 * (count - 1), height_in + words_in)
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 

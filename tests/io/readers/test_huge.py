@@ -25,13 +25,14 @@ PROGRAM = """
 import json, resource, sys
 from pathlib import Path
 from histofed.core.tiling import TileSpec
-from histofed.extract.tiles import read_batches, tile_slide
-from histofed.extract.tissue import TissueSpec
+from histofed.extract.reading import read_batches
+from histofed.extract.tiles import tile_slide
+from histofed.extract.tissue import OtsuSaturation
 from histofed.io.readers import open_slide
 
-spec = TileSpec()
+spec = TileSpec(min_tissue=0)
 with open_slide(Path(sys.argv[1])) as slide:
-    tiles = tile_slide(slide, "huge", slide_digest="x", spec=spec, tissue=TissueSpec())[0]
+    tiles = tile_slide(slide, "huge", slide_digest="x", spec=spec, tissue=OtsuSaturation())[0]
     n_tiles = sum(
         len(numbers)
         for numbers, _ in read_batches(slide, spec, tiles.coords_N2, batch_size=64, threads=2)

@@ -40,6 +40,14 @@ class SlideReader(Protocol):
     def rule(self) -> str:
         """Which reader was chosen and, where it is the slower one, why."""
 
+    @property
+    def blocks_decoded(self) -> int:
+        """Stored blocks decoded so far; 0 where the reader does not tell."""
+
+    @property
+    def blocks_touched(self) -> int:
+        """Stored blocks needed for what was read, each once per call; 0 as above."""
+
     def read(
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
     ) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
@@ -11,20 +10,15 @@ import openslide
 from PIL import Image
 
 from histofed.core.types import SlideInfo
-from histofed.errors import ConfigError, MissingMpp, SlideError, SlideUnreadable
+from histofed.errors import HistofedError, SlideUnreadable
 from histofed.io.readers.base import read_thumbnail
+from histofed.io.readers.resolution import slide_mpp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-PLAUSIBLE_MPP = (0.05, 20.0)
-"""Outside this range a stated resolution is a default of the software, not a measurement."""
-
-MAX_MPP_ASPECT = 1.01
-"""Largest ratio of the horizontal to the vertical resolution that still counts as square."""
 
 
 class OpenSlideReader:
@@ -35,6 +29,7 @@ class OpenSlideReader:
         self._path = path
         self.info = info
         self.rule = "openslide"
+        self.blocks_decoded = self.blocks_touched = 0  # it does not tell
 
     def read(
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
@@ -46,7 +41,8 @@ class OpenSlideReader:
         try:
             rgba = self._slide.read_region(location_px0, level, (width_px, height_px))
         except openslide.OpenSlideError as error:
-            # After an error OpenSlide answers nothing more: other regions need a new handle.
+            # OpenSlide refuses everything after its first error; the rest may well be readable. The
+            # old handle is closed when the last thread that reads from it lets go of it.
             self._slide = openslide.OpenSlide(str(self._path))
             msg = (
                 f"slide {self._path.name}: the region at x={location_px0[0]}, y={location_px0[1]} "
@@ -112,14 +108,12 @@ def open_openslide(
     SlideUnreadable
         The file is missing or not a slide.
     MissingMpp
-        The file does not say its resolution and none was supplied.
+        The file does not say a plausible resolution and none was supplied.
+    SlideError
+        The pixels are not square.
     ConfigError
         The supplied resolution is not a positive number.
     """
-    for value in (mpp, fallback_mpp):
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            msg = f"slide {path.name}: mpp={value} was supplied; microns per pixel are positive"
-            raise ConfigError(msg)
     if not path.is_file():
         msg = f"slide {path}: no such file; correct its path in the cohort table"
         raise SlideUnreadable(msg)
@@ -130,41 +124,15 @@ def open_openslide(
         raise SlideUnreadable(msg) from error
     try:
         info = SlideInfo(
-            mpp=mpp if mpp is not None else _stated_mpp(slide, path, fallback_mpp),
+            mpp=slide_mpp(slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp),
             level_sizes_px=tuple(slide.level_dimensions),
             vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),
         )
-    except SlideError:
+    except HistofedError:
         slide.close()
         raise
     return OpenSlideReader(slide, info, path)
-
-
-def _stated_mpp(slide: openslide.OpenSlide, path: Path, fallback: float | None) -> float:
-    """Return the resolution the file states, else the one supplied; never a guess."""
-    mpp_x = _number(slide, openslide.PROPERTY_NAME_MPP_X)
-    mpp_y = _number(slide, openslide.PROPERTY_NAME_MPP_Y)
-    remedy = "supply it with mpp=... (microns per pixel), or in the cohort table's column mpp"
-    if mpp_x is None or mpp_y is None:
-        if fallback is not None:
-            return fallback
-        msg = f"slide {path.name}: the file does not say its microns per pixel; {remedy}"
-        raise MissingMpp(msg)
-    low, high = PLAUSIBLE_MPP
-    if not (low <= mpp_x <= high and low <= mpp_y <= high):
-        msg = (
-            f"slide {path.name}: the stated {mpp_x:g} x {mpp_y:g} microns per pixel is not a "
-            f"scanner's resolution ({low:g} to {high:g}); {remedy}"
-        )
-        raise MissingMpp(msg)
-    if max(mpp_x, mpp_y) / min(mpp_x, mpp_y) > MAX_MPP_ASPECT:
-        msg = (
-            f"slide {path.name}: pixels are not square ({mpp_x:g} x {mpp_y:g} microns); "
-            f"export the slide with square pixels, or {remedy}"
-        )
-        raise SlideError(msg)
-    return math.sqrt(mpp_x * mpp_y)
 
 
 def _number(slide: openslide.OpenSlide, name: str) -> float | None:

@@ -5,37 +5,47 @@ import math
 import numpy as np
 import pytest
 
+from histofed.core.tiling import TileSpec
+from histofed.core.types import SlideInfo
 from histofed.errors import ConfigError
-from histofed.extract.tissue import TissueSpec, tissue_mask
+from histofed.extract.tiles import tile_recipe
+from histofed.extract.tissue import OtsuSaturation
+from histofed.io.store import Record
 
 PINK, PALE_PINK, VIOLET = (225, 130, 175), (236, 205, 222), (120, 80, 160)
 GREEN_PEN, BLUE_PEN, GLASS = (20, 140, 60), (30, 60, 190), (242, 242, 242)
 DISC_UM, SIDE_UM = 700.0, 2400.0
 
 
-def glass(spec: TissueSpec, seed: int = 0) -> np.ndarray:
+def glass(spec: OtsuSaturation, seed: int = 0) -> np.ndarray:
     """An empty slide of 2400 x 2400 um with the noise of a camera."""
     side = round(SIDE_UM / spec.mpp)
     noise = np.random.default_rng(seed).normal(0, 1.5, (side, side, 3))
     return np.clip(np.array(GLASS) + noise, 0, 255).astype(np.uint8)
 
 
-def disc(spec: TissueSpec, x_um: float, y_um: float, radius_um: float) -> np.ndarray:
+def disc(spec: OtsuSaturation, x_um: float, y_um: float, radius_um: float) -> np.ndarray:
     centres = (np.arange(round(SIDE_UM / spec.mpp)) + 0.5) * spec.mpp
     return np.hypot(centres[None, :] - x_um, centres[:, None] - y_um) <= radius_um
 
 
-def area_um2(mask: np.ndarray, spec: TissueSpec) -> float:
+def area_um2(mask: np.ndarray, spec: OtsuSaturation) -> float:
     return float(mask.sum()) * spec.mpp**2
 
 
-def tissue_slide(spec: TissueSpec, colour: tuple[int, int, int] = PINK) -> np.ndarray:
+def tissue_slide(spec: OtsuSaturation, colour: tuple[int, int, int] = PINK) -> np.ndarray:
     picture = glass(spec)
     picture[disc(spec, 1200, 1200, DISC_UM)] = colour
     return picture
 
 
-SPEC = TissueSpec()
+SPEC = OtsuSaturation()
+
+
+def tissue_mask(picture: np.ndarray, spec: OtsuSaturation) -> np.ndarray:
+    sizes = ((picture.shape[1] * 8, picture.shape[0] * 8),)
+    info = SlideInfo(mpp=spec.mpp / 8, level_sizes_px=sizes, vendor="test")
+    return spec.mask(picture, slide_id="S1", info=info)
 
 
 def test_glass_alone_is_no_tissue() -> None:
@@ -48,7 +58,7 @@ def test_glass_alone_is_no_tissue() -> None:
 @pytest.mark.parametrize("mpp", [5.0, 8.0, 12.0])
 @pytest.mark.parametrize("colour", [PINK, PALE_PINK, VIOLET])
 def test_a_disc_has_its_area_at_every_resolution(mpp, colour) -> None:
-    spec = TissueSpec(mpp=mpp)
+    spec = OtsuSaturation(mpp=mpp)
     mask = tissue_mask(tissue_slide(spec, colour), spec)
     assert mask.dtype == np.bool_
     assert area_um2(mask, spec) == pytest.approx(math.pi * DISC_UM**2, rel=0.03)
@@ -61,7 +71,7 @@ def test_the_mask_lies_where_the_tissue_is() -> None:
 
 @pytest.mark.parametrize("mpp", [5.0, 8.0])
 def test_specks_are_dropped_and_fragments_kept(mpp) -> None:
-    spec = TissueSpec(mpp=mpp)
+    spec = OtsuSaturation(mpp=mpp)
     picture = tissue_slide(spec)
     speck, fragment = disc(spec, 200, 200, 60), disc(spec, 2200, 2200, 110)  # 11,310; 38,013 um2
     picture[speck | fragment] = PINK
@@ -72,7 +82,7 @@ def test_specks_are_dropped_and_fragments_kept(mpp) -> None:
 
 @pytest.mark.parametrize("mpp", [5.0, 8.0])
 def test_small_holes_are_filled_and_large_ones_kept(mpp) -> None:
-    spec = TissueSpec(mpp=mpp)
+    spec = OtsuSaturation(mpp=mpp)
     picture = tissue_slide(spec)
     small, large = disc(spec, 900, 1200, 60), disc(spec, 1500, 1200, 150)  # 11,310; 70,686 um2
     picture[small | large] = GLASS
@@ -116,7 +126,7 @@ def test_the_input_is_left_alone() -> None:
 
 
 def test_the_record_holds_the_method_and_every_parameter() -> None:
-    assert TissueSpec(mpp=4.0, max_hole_um2=7.0).record == {
+    assert OtsuSaturation(mpp=4.0, max_hole_um2=7.0).record == {
         "method": "otsu_saturation",
         "mpp": 4.0,
         "min_saturation": 0.06,
@@ -139,4 +149,14 @@ def test_the_record_holds_the_method_and_every_parameter() -> None:
 )
 def test_impossible_options_are_refused_by_name(options, named) -> None:
     with pytest.raises(ConfigError, match=rf"tissue\.{named}"):
-        TissueSpec(**options)
+        OtsuSaturation(**options)
+
+
+def test_files_made_before_keep_their_digest() -> None:
+    # Written down from the version that had no other method and no later parameter.
+    recipe = tile_recipe(TileSpec(), OtsuSaturation())
+    assert recipe.digest == "5f844357b1703f89c9f50f99eea808a3ea68c8c5a6461533919a26c350472eb1"
+    record = Record(
+        recipe=recipe, slide_id="S1", slide_digest="d", mpp=0.25, width_px0=1, height_px0=2
+    )
+    assert record.digest == "dc4da397e38e56c22b8537d2c3cdc916fdfac3baa11c2c6f9ad6607286a77dba"

@@ -1,0 +1,68 @@
+"""Otsu on colour saturation.
+
+Stained tissue is coloured and glass is grey, so Otsu's threshold (Otsu 1979, IEEE TSMC 9:62-66) on
+saturation separates them. Marker pens are coloured too, but green, cyan or blue, where
+haematoxylin and eosin are violet to red.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scipy import ndimage
+from skimage.color import rgb2hsv
+from skimage.filters import threshold_otsu
+
+from histofed.extract.tissue.base import MaskRules, check_fraction
+from histofed.extract.tissue.ink import INK_HUES, INK_MIN_SATURATION, is_ink
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from histofed.core.types import SlideInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtsuSaturation(MaskRules):
+    """Otsu on saturation, within physical rules.
+
+    Attributes
+    ----------
+    min_saturation
+        Otsu's threshold is never lower than this: an empty slide has no tissue.
+    min_brightness
+        Darker than this (HSV value) is black ink or no scan, not stain.
+    """
+
+    min_saturation: float = 0.06
+    min_brightness: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no mask."""
+        # Named, as slots make a new class and super() without arguments would look in the old one.
+        MaskRules.__post_init__(self)
+        check_fraction("min_saturation", self.min_saturation)
+        check_fraction("min_brightness", self.min_brightness)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Method and parameters, for the feature file."""
+        ink = {"ink_hues": list(INK_HUES), "ink_min_saturation": INK_MIN_SATURATION}
+        return {"method": "otsu_saturation", **self.parameters(), **ink}
+
+    def mask(
+        self, thumbnail_HW3: NDArray[np.uint8], *, slide_id: str, info: SlideInfo
+    ) -> NDArray[np.bool_]:
+        """Return where the picture is coloured; see `TissueMethod.mask`."""
+        hsv = rgb2hsv(thumbnail_HW3)
+        saturation = ndimage.median_filter(hsv[..., 1], size=3)
+        ink = is_ink(hsv) | (hsv[..., 2] < self.min_brightness)
+        ink = ndimage.binary_dilation(ink, iterations=1)
+        # Ink would pull the threshold up, and pale tissue would be taken for glass.
+        plain = saturation[~ink]
+        threshold = self.min_saturation
+        if plain.size and plain.min() < plain.max():
+            threshold = max(threshold, float(threshold_otsu(plain)))
+        return self.cleaned((saturation > threshold) & ~ink)
