@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 REBLUR_UM = 1.4
 """The tile is blurred once more by this much to learn how blurred it was."""
 
+MIN_CONTRAST = 2.0
+"""Deviation in grey levels below which a tile has nothing that could be sharp: glass."""
+
 DENSITY_WINDOW_UM = 16.0
 """Wider than a nucleus, narrower than a fold: a dense nucleus is not a dark area."""
 
@@ -121,6 +124,7 @@ class QualitySpec:
             **asdict(self),
             "drop": list(self.drop),
             "reblur_um": REBLUR_UM,
+            "min_contrast": MIN_CONTRAST,
             "density_window_um": DENSITY_WINDOW_UM,
             "ink": [*INK_HUES, INK_MIN_SATURATION],
             "glass": [GLASS_MAX_SATURATION, GLASS_MIN_VALUE],
@@ -148,7 +152,8 @@ def flags_of(
     found: Mapping[str, NDArray[np.bool_]] = {
         "off_stain": _share(foreign | (value < DARK_VALUE)) > spec.max_off_stain,
         "pen": _share(is_ink(hsv)) > spec.max_ink,
-        "blur": edge_blur_um(tiles_NHW3, mpp=mpp) > spec.max_blur_um,
+        "blur": (edge_blur_um(tiles_NHW3, mpp=mpp) > spec.max_blur_um)
+        & (tiles_NHW3.mean(axis=-1).std(axis=(1, 2)) > MIN_CONTRAST),
         "dark": dark_share(tiles_NHW3, mpp=mpp, above=spec.max_density) > spec.max_dark,
         # Glass beside the tissue is no hole in it: as much as the mask leaves out is expected.
         "fat": _share(light) - (1 - tissue_N) > spec.max_fat,
