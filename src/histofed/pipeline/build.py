@@ -33,8 +33,12 @@ NAMESPACES = {
 }
 """Where the classes of each component live."""
 
-GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "strategy": set()}
-"""Arguments that come from the data, not from the config."""
+GIVEN = {
+    "aggregator": {"dim", "n_classes"},
+    "encoder": {"device", "precision"},
+    "strategy": set[str](),
+}
+"""Arguments that come from the data or from the verb's own options."""
 
 
 def task(config: TaskConfig) -> Task:
@@ -76,9 +80,11 @@ def tissue_spec(config: TissueConfig) -> TissueSpec:
     )
 
 
-def encoder(config: Mapping[str, Any]) -> TileEncoder:
+def encoder(
+    config: Mapping[str, Any], *, device: str = "auto", precision: str = "auto"
+) -> TileEncoder:
     """Return the tile encoder, its weights loaded."""
-    built: TileEncoder = _make("encoder", config)
+    built: TileEncoder = _make("encoder", config, device=device, precision=precision)
     return built
 
 

@@ -107,6 +107,8 @@ class ExtractConfig(TileConfig):
 
     features: str = MISSING
     batch_size: int = MISSING
+    device: str = MISSING
+    precision: str = MISSING
     encoder: Any = MISSING
 
 

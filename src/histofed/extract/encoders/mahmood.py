@@ -1,0 +1,111 @@
+"""Encoders of the Mahmood Lab (Harvard). Licence: CC-BY-NC-ND-4.0, gated."""
+
+from __future__ import annotations
+
+from histofed.extract.encoders.cards import CLASS, CLIP, IMAGENET, NO_DERIVATIVES, EncoderCard
+
+_MEAN, _STD = IMAGENET
+
+UNI = EncoderCard(
+    name="uni",
+    title="UNI",
+    dim=1024,
+    embedding=CLASS,
+    size_px=224,
+    mpp=(0.5,),
+    trained_mpp=(0.5,),
+    mean=_MEAN,
+    std=_STD,
+    precision="fp16",
+    hub="MahmoodLab/uni",
+    architecture="vit_large_patch16_224",
+    arguments={
+        "img_size": 224,
+        "patch_size": 16,
+        "init_values": 1e-5,
+        "num_classes": 0,
+        "dynamic_img_size": True,
+    },
+    parameters_m=303,
+    licence=NO_DERIVATIVES,
+    gated=True,
+    commercial=False,
+    paper="Chen et al. 2024, Nature Medicine, doi:10.1038/s41591-024-02857-3",
+)
+
+UNI2_H = EncoderCard(
+    name="uni2_h",
+    title="UNI2-h",
+    dim=1536,
+    embedding=CLASS,
+    size_px=224,
+    mpp=(0.5,),
+    trained_mpp=(0.5,),
+    mean=_MEAN,
+    std=_STD,
+    precision="bf16",
+    hub="MahmoodLab/UNI2-h",
+    architecture="vit_giant_patch14_224",
+    arguments={
+        "img_size": 224,
+        "patch_size": 14,
+        "depth": 24,
+        "num_heads": 24,
+        "init_values": 1e-5,
+        "embed_dim": 1536,
+        "mlp_ratio": 2.66667 * 2,
+        "num_classes": 0,
+        "no_embed_class": True,
+        "mlp_layer": "SwiGLUPacked",
+        "act_layer": "SiLU",
+        "reg_tokens": 8,
+        "dynamic_img_size": True,
+    },
+    parameters_m=681,
+    licence=NO_DERIVATIVES,
+    gated=True,
+    commercial=False,
+    paper="Chen et al. 2024, Nature Medicine, doi:10.1038/s41591-024-02857-3",
+)
+
+CONCH_V1 = EncoderCard(
+    name="conch_v1",
+    title="CONCH",
+    dim=512,
+    embedding="attention-pooled image embedding, neither projected nor normalised",
+    size_px=512,
+    resize_px=448,
+    mpp=(0.5,),
+    trained_mpp=(0.5,),
+    mean=CLIP[0],
+    std=CLIP[1],
+    loader="package",
+    hub="MahmoodLab/conch",
+    parameters_m=395,
+    licence=NO_DERIVATIVES,
+    gated=True,
+    commercial=False,
+    paper="Lu et al. 2024, Nature Medicine, doi:10.1038/s41591-024-02856-4",
+    note="Parameters of image and text side together.",
+)
+
+CONCH_V1_5 = EncoderCard(
+    name="conch_v1_5",
+    title="CONCH v1.5",
+    dim=768,
+    embedding="attention-pooled image embedding",
+    size_px=512,
+    resize_px=448,
+    mpp=(0.5,),
+    trained_mpp=(0.5,),
+    mean=_MEAN,
+    std=_STD,
+    precision="fp16",
+    loader="package",
+    hub="MahmoodLab/conchv1_5",
+    parameters_m=306,
+    licence=NO_DERIVATIVES,
+    gated=True,
+    commercial=False,
+    paper="Ding et al. 2024, arXiv:2411.19666",
+)
