@@ -72,15 +72,26 @@ def read(card: EncoderCard, path: Path) -> dict[str, torch.Tensor]:
     """
     if not path.name.endswith(".index.json"):
         return _read_one(card, path)
-    try:
-        shards = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        msg = f"encoder {card.name}: {path} cannot be read as an index of weights ({error!r})"
-        raise WeightsError(msg) from error
     state: dict[str, torch.Tensor] = {}
-    for shard in shards:
-        state |= _read_one(card, path.parent / Path(shard).name)
+    for shard in shards(card, path):
+        state |= _read_one(card, path.parent / shard)
     return state
+
+
+def shards(card: EncoderCard, index: Path) -> list[str]:
+    """Return the names of the files, in its own folder, over which an index spreads the weights.
+
+    Raises
+    ------
+    WeightsError
+        It is no such index.
+    """
+    try:
+        named = json.loads(index.read_text("utf-8"))["weight_map"].values()
+        return sorted({Path(name).name for name in named})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        msg = f"encoder {card.name}: {index} cannot be read as an index of weights ({error!r})"
+        raise WeightsError(msg) from error
 
 
 def _read_one(card: EncoderCard, path: Path) -> dict[str, torch.Tensor]:
@@ -130,11 +141,12 @@ def fitted(
         said += [f"has {_some(left_over)}, which the model does not know"] if left_over else []
         msg = f"encoder {card.name}: {path} {' and '.join(said)}; {ANOTHER}"
         raise WeightsError(msg)
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
+    for name, place in expected.items():
+        tensor = state[name]
+        if tensor.shape != place.shape:
             msg = (
                 f"encoder {card.name}: {path} has {name} of {tuple(tensor.shape)} where "
-                f"{tuple(expected[name].shape)} belongs; {ANOTHER}"
+                f"{tuple(place.shape)} belongs; {ANOTHER}"
             )
             raise WeightsError(msg)
         if not tensor.isfinite().all():
