@@ -81,9 +81,16 @@ def tissue_spec(config: TissueConfig) -> TissueSpec:
 
 
 def encoder(
-    config: Mapping[str, Any], *, device: str = "auto", precision: str = "auto"
+    config: Mapping[str, Any],
+    *,
+    spec: TileSpec,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> TileEncoder:
-    """Return the tile encoder, its weights loaded."""
+    """Return the tile encoder, its weights loaded; tiles it cannot take are refused before."""
+    from histofed.extract.encoders import registry
+
+    registry.card(config.get("card", config["name"])).check(spec)
     built: TileEncoder = _make("encoder", config, device=device, precision=precision)
     return built
 

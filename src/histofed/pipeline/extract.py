@@ -30,7 +30,9 @@ def run(config: ExtractConfig) -> int:
     store = FeatureStore(Path(config.features))
     spec, tissue = build.tile_spec(config.tiling), build.tissue_spec(config.tissue)
     slides = chosen_slides(config)
-    encoder = build.encoder(config.encoder, device=config.device, precision=config.precision)
+    encoder = build.encoder(
+        config.encoder, spec=spec, device=config.device, precision=config.precision
+    )
     recipe = feature_recipe(spec, tissue, encoder)
 
     def work(slide: Slide) -> Outcome:

@@ -64,6 +64,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     **dict.fromkeys(("run", "work", "features", "out", "source", "cohort", "slides"), Named()),
     "seed": SEED,
     "batch_size": COUNT,
+    "dim": COUNT,
     "precision": OneOf(("auto", "fp32", "fp16", "bf16")),
     "n_resamples": Range(100),
     "pictures": Range(0),
