@@ -65,7 +65,7 @@ class TileEncoder:
         if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
         pixels = pixels.to(self.device).permute(0, 3, 1, 2).float()
-        pixels = framed(pixels, resize_px=self.card.resize_px, crop_px=self.card.crop_px)
+        pixels = framed(pixels, self.card)
         with self._arithmetic():
             features = self.module(pixels.sub_(self._mean).div_(self._std))
         return features.half().cpu().numpy()
@@ -78,24 +78,22 @@ class TileEncoder:
         return nullcontext()
 
 
-def framed(
-    pixels_B3HW: torch.Tensor, *, resize_px: int | None, crop_px: int | None
-) -> torch.Tensor:
-    """Resize pictures of values 0..255 to ``resize_px``, then cut out the centre of ``crop_px``.
+def framed(pixels_B3HW: torch.Tensor, card: EncoderCard) -> torch.Tensor:
+    """Resize pictures of values 0..255 and cut out their centre, where the card says so.
 
-    The resizing is bicubic and smoothed, and gives whole values as it does with pictures on disk.
+    The resizing is smoothed, and gives whole values as it does with pictures on disk.
     """
-    if resize_px is not None and resize_px != pixels_B3HW.shape[-1]:
+    if card.resize_px is not None and card.resize_px != pixels_B3HW.shape[-1]:
+        side = (card.resize_px, card.resize_px)
         pixels_B3HW = torch.nn.functional.interpolate(
-            pixels_B3HW, size=(resize_px, resize_px), mode="bicubic", antialias=True
+            pixels_B3HW, size=side, mode=card.interpolation, antialias=True
         )
         pixels_B3HW = pixels_B3HW.round_().clamp_(0, 255)
-    if crop_px is not None:
-        edge = round((pixels_B3HW.shape[-1] - crop_px) / 2)
-        inside = slice(edge, edge + crop_px)
-        pixels_B3HW = pixels_B3HW[:, :, inside, inside].contiguous(
-            memory_format=torch.channels_last
-        )
+    if card.crop_px is not None:
+        edge = round((pixels_B3HW.shape[-1] - card.crop_px) / 2)
+        inside = slice(edge, edge + card.crop_px)
+        pixels_B3HW = pixels_B3HW[:, :, inside, inside]
+        pixels_B3HW = pixels_B3HW.contiguous(memory_format=torch.channels_last)
     return pixels_B3HW
 
 

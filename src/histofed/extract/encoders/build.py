@@ -13,6 +13,7 @@ from torch import nn
 
 from histofed.errors import ConfigError
 from histofed.extract.encoders.cards import (
+    ATTENTION,
     CLASS,
     CLASS_AND_MEAN,
     FEATURE_MAP,
@@ -59,6 +60,11 @@ def _head(trunk: Any, output: torch.Tensor) -> torch.Tensor:
     return embedded
 
 
+def _attended(trunk: Any, tokens_BTD: torch.Tensor) -> torch.Tensor:
+    pooled: torch.Tensor = trunk.head(tokens_BTD)
+    return pooled
+
+
 def _unit_head(trunk: Any, output: torch.Tensor) -> torch.Tensor:
     return nn.functional.normalize(trunk.forward_head(output), dim=-1)
 
@@ -70,6 +76,7 @@ RULES: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]] = {
     PROJECTED: _head,
     UNIT_PROJECTED: _unit_head,
     FEATURE_MAP: _head,
+    ATTENTION: _attended,
 }
 """Embedding of a card -> what is done with the trunk's output."""
 
@@ -107,6 +114,33 @@ class ConvStem(nn.Module):
         return tokens
 
 
+class AttentionPool(nn.Module):
+    """One learned query attends to all tokens (Yu et al. 2022, arXiv:2205.01917, section 3.2)."""
+
+    def __init__(self, token_dim: int, dim: int, *, n_heads: int = 8, bias: bool) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Parameter(torch.zeros(1, dim))
+        self.norm_query, self.norm_tokens = nn.LayerNorm(dim), nn.LayerNorm(token_dim)
+        self.to_q = nn.Linear(dim, dim, bias=bias)
+        self.to_k = nn.Linear(token_dim, dim, bias=bias)
+        self.to_v = nn.Linear(token_dim, dim, bias=bias)
+        self.to_out = nn.Linear(dim, dim, bias=bias)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, tokens_BTD: torch.Tensor) -> torch.Tensor:
+        """Return one vector per tile."""
+        tokens = self.norm_tokens(tokens_BTD)
+        queries = self.norm_query(self.query).expand(len(tokens), -1, -1)
+        q, k, v = (
+            each.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+            for each in (self.to_q(queries), self.to_k(tokens), self.to_v(tokens))
+        )
+        seen = nn.functional.scaled_dot_product_attention(q, k, v)
+        pooled: torch.Tensor = self.norm(self.to_out(seen.transpose(1, 2).flatten(2)))
+        return pooled[:, 0]
+
+
 def build(card: EncoderCard, *, device: str = "meta") -> Embedder:
     """Return the encoder without weights: on ``meta``, tensors have shapes and no values.
 
@@ -141,6 +175,8 @@ def build(card: EncoderCard, *, device: str = "meta") -> Embedder:
         trunk: Any = timm.create_model(card.architecture, pretrained=False, **arguments)
         if card.architecture.startswith("resnet"):
             trunk.layer4 = nn.Identity()  # features of pathology are taken one stage earlier
+        elif card.embedding == ATTENTION:
+            trunk.head = AttentionPool(trunk.num_features, card.dim, bias=card.layout == "conch")
         elif card.embedding == PROJECTED:
             trunk.head = nn.Linear(trunk.num_features, card.dim, bias=False)
         elif card.embedding == UNIT_PROJECTED:

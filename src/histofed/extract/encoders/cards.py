@@ -34,6 +34,7 @@ CLASS_AND_MEAN = "class token and mean of patch tokens"
 UNIT_CLASS = "class token of length 1"
 PROJECTED = "projected class token"
 UNIT_PROJECTED = "projected class token of length 1"
+ATTENTION = "tokens pooled by the attention of one query, normalised"
 FEATURE_MAP = "mean over the last feature map"
 
 NO_DERIVATIVES = "CC-BY-NC-ND-4.0"
@@ -54,9 +55,9 @@ class EncoderCard:
     size_px, mpp, trained_mpp
         Side of the tile picture; the resolutions at which the encoder may be used (empty: not
         known, any is taken); those of its training.
-    resize_px, crop_px
-        The picture is resized to this side, then its centre of this side is cut out; None: it is
-        not.
+    resize_px, interpolation, crop_px
+        The picture is resized to this side in this way, then its centre of this side is cut out;
+        None: it is not.
     mean, std
         Normalisation of RGB scaled to 0..1.
     precision
@@ -92,6 +93,7 @@ class EncoderCard:
     title: str = ""
     trained_mpp: tuple[float, ...] | None = None
     resize_px: int | None = None
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     crop_px: int | None = None
     precision: Precision = "fp32"
     loader: Loader = "timm"
@@ -127,6 +129,7 @@ class EncoderCard:
             "embedding": self.embedding,
             "size_px": self.size_px,
             "resize_px": self.resize_px,
+            "interpolation": self.interpolation,
             "crop_px": self.crop_px,
             "mean": self.mean,
             "std": self.std,

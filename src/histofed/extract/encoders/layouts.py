@@ -71,6 +71,17 @@ KEEP: Rules = (
     (r"\.ls([12])\.weight$", r".ls\1.gamma"),
 )
 
+CONCH: Rules = (
+    (r"^visual\.", ""),
+    (r"^trunk\.", ""),
+    (r"^attn_pool_contrast\.", "head."),
+    (r"^ln_contrast\.", "head.norm."),
+    (r"^head\.ln_q\.", "head.norm_query."),
+    (r"^head\.ln_k\.", "head.norm_tokens."),
+    (r"^head\.attn\.([qkv])_proj_weight$", r"head.to_\1.weight"),
+    (r"^head\.attn\.out_proj\.", "head.to_out."),
+)
+
 
 def renamed(state: Mapping[str, torch.Tensor], layout: str) -> State:
     """Return published tensors under timm's names, floating ones in fp32."""
@@ -126,6 +137,18 @@ def _clip(state: State) -> State:
     return found
 
 
+def _conch(state: State) -> State:
+    """Take apart what is joined there: the biases of query, key and value; keys and values."""
+    found = _by(CONCH)(state)
+    for joined, parts in (("attn.in_proj_bias", "qkv"), ("to_kv.weight", "kv")):
+        if f"head.{joined}" in found:
+            kind = joined.rpartition("_" if "bias" in joined else ".")[2]
+            pieces = found.pop(f"head.{joined}").chunk(len(parts))
+            for part, piece in zip(parts, pieces, strict=True):
+                found[f"head.to_{part}.{kind}"] = piece.contiguous()
+    return found
+
+
 def _ctranspath(state: State) -> State:
     """Swin of timm 0.5: a stage ends with its reduction, which now begins the next stage."""
     found = {}
@@ -173,6 +196,8 @@ LAYOUTS: dict[str, Callable[[State], State]] = {
     "transformers dinov2": _transformers_dinov2,
     "transformers clip": _clip,
     "keep": _by(KEEP),
+    "conch": _conch,
+    "conch 1.5": _conch,
     "ctranspath": _ctranspath,
 }
 """Name of a layout -> the renaming."""

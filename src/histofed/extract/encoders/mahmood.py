@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from histofed.extract.encoders.cards import CLASS, CLIP, IMAGENET, NO_DERIVATIVES, EncoderCard
+from histofed.extract.encoders.cards import (
+    ATTENTION,
+    CLASS,
+    CLIP,
+    IMAGENET,
+    NO_DERIVATIVES,
+    EncoderCard,
+)
 
 _MEAN, _STD = IMAGENET
 
@@ -72,7 +79,7 @@ CONCH_V1 = EncoderCard(
     name="conch_v1",
     title="CONCH",
     dim=512,
-    embedding="attention-pooled image embedding, neither projected nor normalised",
+    embedding=ATTENTION,
     size_px=512,
     resize_px=448,
     mpp=(0.5,),
@@ -81,21 +88,33 @@ CONCH_V1 = EncoderCard(
     std=CLIP[1],
     loader="package",
     hub="MahmoodLab/conch",
-    parameters_m=395,
+    architecture="vit_base_patch16_224",
+    arguments={"img_size": 448, "num_classes": 0, "dynamic_img_size": True},
+    layout="conch",
+    unused=(
+        "text.",
+        "text_decoder.",
+        "logit_scale",
+        "visual.attn_pool_caption.",
+        "visual.ln_caption.",
+        "visual.proj_contrast",
+    ),
+    parameters_m=87.6,
     licence=NO_DERIVATIVES,
     gated=True,
     commercial=False,
     paper="Lu et al. 2024, Nature Medicine, doi:10.1038/s41591-024-02856-4",
-    note="Parameters of image and text side together.",
+    note="Image side, before its projection to the text; 395 million parameters in all.",
 )
 
 CONCH_V1_5 = EncoderCard(
     name="conch_v1_5",
     title="CONCH v1.5",
     dim=768,
-    embedding="attention-pooled image embedding",
+    embedding=ATTENTION,
     size_px=512,
     resize_px=448,
+    interpolation="bilinear",
     mpp=(0.5,),
     trained_mpp=(0.5,),
     mean=_MEAN,
@@ -103,6 +122,10 @@ CONCH_V1_5 = EncoderCard(
     precision="fp16",
     loader="package",
     hub="MahmoodLab/conchv1_5",
+    file="pytorch_model_vision.bin",
+    architecture="vit_large_patch16_224",
+    arguments={"img_size": 448, "num_classes": 0, "init_values": 1e-6},
+    layout="conch 1.5",
     parameters_m=306,
     licence=NO_DERIVATIVES,
     gated=True,
