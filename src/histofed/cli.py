@@ -28,6 +28,7 @@ VERBS = {
     "demo": "the whole way on a synthetic cohort of four hospitals",
     "tile": "find the tissue of slides and the tiles in it",
     "extract": "encode the tiles of slides into features",
+    "encoders": "the tile encoders there are, and who may use them",
     "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Console().print(f"histofed {histofed.__version__}")
         return 0
     verb, *overrides = arguments
+    if verb == "encoders" and overrides[:1] == ["show"] and len(overrides) == 2:
+        overrides = [overrides[1] if overrides[1].startswith("-") else f"name={overrides[1]}"]
     if verb not in VERBS:
         errors.print(f"[red]histofed: {escape(verb)} is not a verb.[/] One of: {', '.join(VERBS)}")
         return REFUSED

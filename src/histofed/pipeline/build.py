@@ -36,8 +36,13 @@ NAMESPACES = {
 }
 """Where the classes of each component live."""
 
-GIVEN = {"aggregator": {"dim", "n_classes"}, "encoder": set(), "tissue": set(), "strategy": set()}
-"""Arguments that come from the data, not from the config."""
+GIVEN = {
+    "aggregator": {"dim", "n_classes"},
+    "encoder": {"device", "precision"},
+    "tissue": set[str](),
+    "strategy": set[str](),
+}
+"""Arguments that come from the data or from the verb's own options."""
 
 PLUGINS = {"tissue": "histofed.tissue"}
 """Components that installed packages may add, and the entry-point group they declare them in."""
@@ -83,9 +88,18 @@ def quality(config: QualityConfig) -> QualitySpec:
     return QualitySpec(**{**vars(config), "drop": tuple(config.drop)})
 
 
-def encoder(config: Mapping[str, Any]) -> TileEncoder:
-    """Return the tile encoder, its weights loaded."""
-    built: TileEncoder = _make("encoder", config)
+def encoder(
+    config: Mapping[str, Any],
+    *,
+    spec: TileSpec,
+    device: str = "auto",
+    precision: str = "auto",
+) -> TileEncoder:
+    """Return the tile encoder, its weights loaded; tiles it cannot take are refused before."""
+    from histofed.extract.encoders import registry
+
+    registry.card(config.get("card", config["name"])).check(spec)
+    built: TileEncoder = _make("encoder", config, device=device, precision=precision)
     return built
 
 

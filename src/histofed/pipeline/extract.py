@@ -28,7 +28,9 @@ def run(config: ExtractConfig) -> int:
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     quality = build.quality(config.quality)
     slides = chosen_slides(config)
-    encoder = build.encoder(config.encoder)
+    encoder = build.encoder(
+        config.encoder, spec=spec, device=config.device, precision=config.precision
+    )
     recipe = feature_recipe(spec, tissue, encoder, quality)
 
     def work(slide: Slide) -> Outcome:

