@@ -34,7 +34,8 @@ VITS = [
 ]
 REPEATED = {
     "h_optimus_1", "kaiko_vits16", "kaiko_vitb16", "kaiko_vitb8", "lunit_vits8", "lunit_vits16",
-    "mstar", "pathorchestra", "virchow", "dinobloom_b", "dinobloom_l",
+    "mstar", "pathorchestra", "virchow", "dinobloom_b", "dinobloom_l", "dinobloom_g",
+    "h_optimus_0", "conch_v1_5", "gpfm",
 }  # fmt: skip
 """Built like another that is tested by default."""
 
