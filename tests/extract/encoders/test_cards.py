@@ -22,6 +22,9 @@ BUILT = [
     for name, each in CARDS.items()
     if each.architecture is not None and each.name != "efficientnet_lite0"
 ]
+FIRST_OF_ITS_STRUCTURE = {
+    (each.architecture, str(each.arguments)): name for name, each in reversed(CARDS.items())
+}.values()
 LAB_ONLY = {
     "musk", "genbio_pathfm", "rudolfv2", "rudolfv2_b", "rudolfv2_s",
     "sp22m", "sp85m",
@@ -104,7 +107,13 @@ def test_every_config_has_a_card() -> None:
     assert {path.stem for path in (config_dir() / "encoder").glob("*.yaml")} == set(CARDS)
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST_OF_ITS_STRUCTURE))
+        for name in BUILT
+    ],
+)
 def test_the_full_model_has_the_published_size_and_the_dimension_of_its_card(name) -> None:
     """On the meta device: shapes without values, so that a billion parameters cost nothing."""
     found = CARDS[name]

@@ -34,7 +34,8 @@ VITS = [
 ]
 REPEATED = {
     "h_optimus_1", "kaiko_vits16", "kaiko_vitb16", "kaiko_vitb8", "lunit_vits8", "lunit_vits16",
-    "mstar", "pathorchestra", "virchow", "dinobloom_b", "dinobloom_l",
+    "mstar", "pathorchestra", "virchow", "dinobloom_b", "dinobloom_l", "dinobloom_g",
+    "h_optimus_0", "conch_v1_5", "gpfm",
 }  # fmt: skip
 """Built like another that is tested by default."""
 
@@ -204,7 +205,8 @@ def published(card: EncoderCard, state: State) -> State:
             name = name.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3")
         found[name] = tensor
     if "reg_token" in found:
-        first = torch.full_like(found["cls_token"], 0.25)
+        # Not one number: a layer norm would not see it.
+        first = torch.linspace(-1, 1, found["cls_token"].shape[-1]).expand(1, 1, -1)
         found["register_tokens"] = found.pop("reg_token")
         found["cls_token"] = found["cls_token"] - first
         found["pos_embed"] = torch.cat([first, found["pos_embed"]], 1)

@@ -171,6 +171,8 @@ def build(card: EncoderCard, *, device: str = "meta") -> Embedder:
         name: parts.get(value, value) if isinstance(value, str) else value
         for name, value in card.arguments.items()
     }
+    if card.architecture.startswith("vit"):
+        arguments["weight_init"] = "skip"  # every value is replaced
     with torch.device(device):
         trunk: Any = timm.create_model(card.architecture, pretrained=False, **arguments)
         if card.architecture.startswith("resnet"):
