@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from histofed import cli
-from histofed.extract.encoders.base import EncoderCard, TileEncoder, weights_digest
+from histofed.extract.encoders.base import TileEncoder, weights_digest
+from histofed.extract.encoders.cards import EncoderCard
 from histofed.pipeline import build, config, extract, tile  # noqa: F401  # imported once, for all
 
 CARD = EncoderCard(
@@ -34,7 +35,7 @@ CARD = EncoderCard(
 )
 
 
-def quick_encoder(*_: object) -> TileEncoder:
+def quick_encoder(*_: object, **__: object) -> TileEncoder:
     """Return an encoder without weights."""
     return TileEncoder(
         CARD, nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten()), weights_digest({})

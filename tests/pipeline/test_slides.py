@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,27 @@ def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
     assert (row["status"], row["n_tiles"]) == ("done", "4")
 
 
+def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
+    command = ["tile", f"slides={slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    assert (tmp_path / "tiles" / "good.h5").is_file()
+    assert main([*command, "tiling.size_px=3000", "overwrite=true"]) == 0
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert (row["status"], row["n_tiles"]) == ("empty", "0")
+    assert not (tmp_path / "tiles" / "good.h5").exists()
+    assert not (tmp_path / "tiles" / "good.png").exists()
+
+
+@pytest.mark.parametrize("name", ["contact-sheet-1", "x" * 240, os.fsdecode(b"bad\xff")])
+def test_a_file_whose_name_would_not_do_is_refused_by_name(slide, tmp_path, capsys, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(slide, folder / f"{name}.svs")
+    assert main(["tile", f"slides={folder}", f"work={tmp_path}"]) == 2
+    assert "slide_id" in capsys.readouterr().err
+    assert not (tmp_path / "tiles").exists()
+
+
 def test_an_encoder_refuses_tiles_that_it_does_not_know(slide, tmp_path, capsys):
     assert main(["extract", f"slides={slide}", f"work={tmp_path}", "tiling.size_px=256"]) == 2
     assert "tiling.size_px=224" in capsys.readouterr().err
@@ -231,6 +253,9 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
         offset, length = tiff.pages[0].dataoffsets[-1], tiff.pages[0].databytecounts[-1]
     content[offset : offset + length] = bytes(length)
     path.write_bytes(content)
+    assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
+    picture = (tmp_path / "tiles" / "hurt.png").read_bytes()
+    assert table(tmp_path / "tiles" / "slides.csv")[0]["unreadable"] == "0"
     command = ["extract", f"slides={path}", f"work={tmp_path}"]
     assert main(command) == 0
     store = FeatureStore(tmp_path / "features" / "efficientnet_lite0")
@@ -239,6 +264,11 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     assert [672, 672] not in store.read("hurt").coords_N2.tolist()
     assert main(command) == 0
     assert table(store.folder / "slides.csv")[0]["status"] == "kept"
+    # What encoding found is known to tiling too: in its picture and in its table.
+    assert (tmp_path / "tiles" / "hurt.png").read_bytes() != picture
+    assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert (row["n_tiles"], row["unreadable"]) == ("15", "1")
 
 
 def test_a_run_leaves_a_contact_sheet_of_all_slides(folder, tmp_path):

@@ -183,6 +183,10 @@ class FeatureStore:
         """Return the digest of a slide's feature file, or None where there is none."""
         return _file_digest(self.path(slide_id), "features")
 
+    def mark(self, slide_id: str) -> str | None:
+        """Return what changes whenever a feature file does: its digest covers everything."""
+        return self.digest(slide_id)
+
     def read(self, slide_id: str) -> SlideFeatures:
         """Read the features of one slide.
 
@@ -227,6 +231,14 @@ class TileStore:
     def digest(self, slide_id: str) -> str | None:
         """Return the digest of a slide's tile file, or None where there is none."""
         return _file_digest(self.path(slide_id), "tiles")
+
+    def mark(self, slide_id: str) -> str | None:
+        """Return what changes whenever a tile file does: encoding may find unreadable tiles."""
+        if self.digest(slide_id) is None:
+            return None
+        tiles = self.read(slide_id)
+        n_dropped = len(tiles.dropped.coords_N2) if tiles.dropped else 0
+        return f"{tiles.record.digest} {len(tiles.coords_N2)}+{n_dropped}"
 
     def read(self, slide_id: str) -> SlideTiles:
         """Read the tiles of one slide."""

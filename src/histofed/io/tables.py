@@ -182,6 +182,12 @@ def check_name(name: str, value: str, where: str) -> None:
     CohortError
         It holds a slash, starts with a dot, or is too long.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # bytes of a file's name
+        msg = f"{where}: {name} {value!r} is not UTF-8 text; rename the file"
+        raise CohortError(msg)
+    if value.startswith("contact-sheet-"):
+        msg = f"{where}: {name} {value!r} is the name of a contact sheet; rename it"
+        raise CohortError(msg)
     if "/" in value or "\\" in value or value.startswith("."):
         msg = f"{where}: {name} {value!r} names files, so it cannot hold a slash or start "
         msg += "with a dot"

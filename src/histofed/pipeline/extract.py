@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from histofed.errors import SlideUnreadable
 from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.overview import overview
 from histofed.extract.tiles import without_unreadable
 from histofed.io.store import FeatureStore, TileStore
 from histofed.pipeline import build
 from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
-from histofed.pipeline.tile import outcome, tiles_of
+from histofed.pipeline.tile import outcome, tiles_of, write_tiles
 
 if TYPE_CHECKING:
     from histofed.core.types import Slide
@@ -64,7 +65,9 @@ def run(config: ExtractConfig) -> int:
             except SlideUnreadable:
                 # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
                 tiles = without_unreadable(reader, tiles, quality=quality)
-                tile_store.write(tiles)
+                thumbnail, _ = overview(reader, tissue.mpp)
+                mask = tissue.mask(thumbnail, slide_id=slide.slide_id, info=reader.info)
+                write_tiles(tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
                 features = encode(tiles)
             store.write(features)
             return outcome(reader, tiles, status="done")

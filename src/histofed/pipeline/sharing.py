@@ -21,6 +21,7 @@ from histofed.errors import (
 )
 from histofed.io.atomic import sweep
 from histofed.io.queue import RECORDS, WorkQueue
+from histofed.io.readers import slide_files
 from histofed.pipeline import terminal
 from histofed.pipeline.interrupts import Interrupts
 from histofed.pipeline.slide_table import last_ended, result_of, write_table
@@ -48,6 +49,9 @@ class ResultStore(Protocol):
 
     def digest(self, slide_id: str) -> str | None:
         """Return the digest of a result, or None where there is none."""
+
+    def mark(self, slide_id: str) -> str | None:
+        """Return what changes whenever the result does, or None where there is none."""
 
 
 def each_slide(
@@ -182,12 +186,14 @@ class _SharedWork:
                 self._discard_damaged(slide)
             outcome = self._work(slide)
             self._check_unchanged(slide, outcome)
-            digest = self._store.digest(slide.slide_id) or ""
+            digest = self._store.mark(slide.slide_id) or ""
         except OutputUnwritable:
             raise
         except (SlideError, StoreError, OSError) as error:
             self.interrupts.obey()
             problem = error
+        if isinstance(problem, NoTissue):  # with overwrite=true a result of other options was there
+            self._store.path(slide.slide_id).unlink(missing_ok=True)
         before = last_ended(history, self.keys[slide.slide_id])
         claim.finish(
             outcome.status if problem is None else _status(problem),
@@ -206,15 +212,15 @@ class _SharedWork:
         content they cost nothing, and nobody can replace a file without a new time of change.
         """
         try:
-            stat = slide.path.stat() if slide.path else None
+            stats = [file.stat() for file in slide_files(slide.path)] if slide.path else []
         except OSError:
-            stat = None
-        file = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] if stat else None
+            stats = []
+        files = [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
         try:
             drawn = self._source_digest(slide.slide_id)
         except (SlideError, OSError):  # the work says why
             drawn = "missing"
-        facts = [self._recipe_digest, drawn, slide.mpp, self._config.mpp, file]
+        facts = [self._recipe_digest, drawn, slide.mpp, self._config.mpp, files]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _is_true(self, slide: Slide, ended: Attempt) -> bool:
@@ -222,7 +228,7 @@ class _SharedWork:
         if ended.status == "empty":
             return True
         try:
-            return self._store.digest(slide.slide_id) == ended.digest
+            return self._store.mark(slide.slide_id) == ended.digest
         except StoreError:
             return False
 

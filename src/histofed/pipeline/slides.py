@@ -12,7 +12,7 @@ from rich.markup import escape
 from histofed.core.types import Slide
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
 from histofed.io.readers import find_slides, open_slide
-from histofed.io.tables import read_slides, with_mpp_table
+from histofed.io.tables import check_name, read_slides, with_mpp_table
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
             Slide(slide_id=path.stem, patient_id=path.stem, site="", path=path)
             for path in find_slides(Path(str(config.slides)))
         ]
+        for slide in slides:
+            check_name("slide_id", slide.slide_id, f"slides={config.slides}")
     if not slides:
         msg = f"no slide found in {config.slides or config.cohort}"
         raise ConfigError(msg)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import full_grid
+from histofed.errors import NoTissue
 from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
@@ -21,12 +22,18 @@ from histofed.report.overlays import tile_overlay
 from histofed.report.style import png_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from histofed.core.tiling import TileSpec
     from histofed.core.types import Slide
     from histofed.extract.quality import QualitySpec
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
+
+SHOWN = ("done", "kept")
+"""What became of slides whose picture is on the contact sheet."""
 
 
 def run(config: TileConfig) -> int:
@@ -72,17 +79,21 @@ def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
         thumbs.append(
             Thumb(
                 slide_id=row.slide_id,
-                picture=picture if row.status != "failed" and picture.is_file() else None,
+                picture=picture if row.status in SHOWN and picture.is_file() else None,
+                status=row.status,
                 n_kept=row.n_tiles,
                 n_dropped=sum(getattr(row, name) for name in FLAGS),
             )
         )
-    for old in folder.glob("contact-sheet-*.png"):
-        old.unlink()
     title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
+    number = 0
     for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
         with atomic_path(folder / f"contact-sheet-{number}.png") as path:
             path.write_bytes(png_bytes(figure))
+    # Pages of an earlier, larger run. Another process may have been faster.
+    while (surplus := folder / f"contact-sheet-{number + 1}.png").exists():
+        surplus.unlink(missing_ok=True)
+        number += 1
 
 
 def tiles_of(
@@ -116,19 +127,40 @@ def tiles_of(
         )
         if found == record.digest:
             return store.read(slide.slide_id), False
-    tiles, thumbnail, mask = tile_slide(
-        reader,
-        slide.slide_id,
-        slide_digest=digest,
-        spec=spec,
-        tissue=tissue,
-        quality=quality,
-    )
-    figure = tile_overlay(thumbnail, thumbnail_mpp=tissue.mpp, tiles=tiles, tissue_mask=mask)
-    with atomic_path(store.folder / f"{slide.slide_id}.png") as picture:
+    try:
+        tiles, thumbnail, mask = tile_slide(
+            reader,
+            slide.slide_id,
+            slide_digest=digest,
+            spec=spec,
+            tissue=tissue,
+            quality=quality,
+        )
+    except NoTissue:
+        for old in (store.path(slide.slide_id), _picture(store, slide.slide_id)):
+            old.unlink(missing_ok=True)  # of other options, with overwrite=true
+        raise
+    write_tiles(store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
+    return tiles, True
+
+
+def write_tiles(
+    store: TileStore,
+    tiles: SlideTiles,
+    *,
+    thumbnail: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    mpp: float,
+) -> None:
+    """Write the tiles of a slide and their picture, on its thumbnail at ``mpp``."""
+    figure = tile_overlay(thumbnail, thumbnail_mpp=mpp, tiles=tiles, tissue_mask=mask)
+    with atomic_path(_picture(store, tiles.record.slide_id)) as picture:
         picture.write_bytes(png_bytes(figure))
     store.write(tiles)  # last: where it is, the picture is too
-    return tiles, True
+
+
+def _picture(store: TileStore, slide_id: str) -> Path:
+    return store.folder / f"{slide_id}.png"
 
 
 def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:

@@ -34,10 +34,11 @@ THUMBNAIL_PX = 420
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumb:
-    """One slide of the sheet; ``picture`` is its overlay, None where the slide failed."""
+    """One slide of the sheet; ``status`` stands where there is no overlay ``picture`` to show."""
 
     slide_id: str
     picture: Path | None
+    status: str = "failed"
     n_kept: int = 0
     n_dropped: int = 0
 
@@ -66,7 +67,7 @@ def _page(title: str, thumbs: Sequence[Thumb]) -> Figure:
             dropped = f", {thumb.n_dropped:,} dropped" if thumb.n_dropped else ""
             words = f"{thumb.n_kept:,} kept{dropped}"
             if thumb.picture is None:
-                words = "failed"
+                words = thumb.status
                 axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=style.QUIET)
             else:
                 axes.imshow(_thumbnail(thumb.picture))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from histofed.errors import MissingMpp, SlideError, SlideUnreadable
 from histofed.io.pyramid import write_pyramid
-from histofed.io.readers import find_slides, open_slide, slide_digest
+from histofed.io.readers import find_slides, open_slide, slide_digest, slide_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,6 +170,19 @@ def test_the_digest_notices_both_ends_and_the_size(tmp_path, size) -> None:
     path.write_bytes(content[:-1])
     seen.add(slide_digest(path))
     assert len(seen) == 1 + len({0, size - 1, min(size, 1 << 20) - 1}) + 1
+
+
+@pytest.mark.parametrize(
+    ("first", "other"), [("d/1.dcm", "d/2.dcm"), ("m.mrxs", "m/Data0001.dat"), ("v.vms", "v-x.jpg")]
+)
+def test_the_digest_covers_every_file_of_a_slide(tmp_path, first, other) -> None:
+    for name in (first, other):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * 100)
+    seen = slide_digest(tmp_path / first)
+    (tmp_path / other).write_bytes(b"y" * 100)
+    assert slide_digest(tmp_path / first) != seen
+    assert len(slide_files(tmp_path / first)) == 2
 
 
 @pytest.mark.parametrize("size", [(3999, 2219), (4003, 607)])

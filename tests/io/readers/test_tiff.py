@@ -248,6 +248,34 @@ def test_other_formats_are_left_to_openslide_and_say_so(test_data) -> None:
         assert reader.rule == "openslide: format dicom"
 
 
+def test_a_level_is_never_taken_from_the_directory_of_another(tmp_path) -> None:
+    """Two levels that are both smaller than a block, and look alike on average."""
+    cell = picture(272, 304)
+    path = write_pyramid(tmp_path / "s.svs", np.tile(cell, (4, 4, 1)), mpp=0.48)
+    with open_slide(path) as fast, open_slide(path, fast=False) as slow:
+        assert fast.rule == "tiff"
+        assert fast.info.level_sizes_px == ((1088, 1216), (272, 304), (68, 76))
+        for level, (width, height) in enumerate(fast.info.level_sizes_px):
+            size = {"width_px": width, "height_px": height}
+            found, expected = (each.read(level, 0, 0, **size) for each in (fast, slow))
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_block_that_ends_early_is_unreadable_as_for_openslide(tmp_path, slide) -> None:
+    content = bytearray(slide.read_bytes())
+    with tifffile.TiffFile(slide) as file:
+        offset, length = file.pages[0].dataoffsets[7], file.pages[0].databytecounts[7]
+    content[offset + length // 2 : offset + length] = bytes(length - length // 2)
+    path = tmp_path / "half.svs"
+    path.write_bytes(content)
+    for fast in (True, False):
+        with (
+            open_slide(path, fast=fast) as reader,
+            pytest.raises(SlideUnreadable, match=r"slide half\.svs: the region at x=\d+, y=2"),
+        ):
+            reader.read(0, 256, 256, width_px=256, height_px=256)
+
+
 def test_other_colours_than_openslides_are_left_to_openslide(slide, monkeypatch) -> None:
     """As a decoder that takes YCbCr for RGB would show them."""
 

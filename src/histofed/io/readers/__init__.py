@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histofed.io.readers.base import SLIDE_SUFFIXES, SlideReader, find_slides, slide_digest
+from histofed.io.readers.base import (
+    SLIDE_SUFFIXES,
+    SlideReader,
+    find_slides,
+    slide_digest,
+    slide_files,
+)
 from histofed.io.readers.openslide import open_openslide
 from histofed.io.readers.tiff import open_tiff
 from histofed.io.readers.tiff_levels import NotForTiffReader
@@ -15,7 +21,14 @@ from histofed.io.readers.tiff_levels import NotForTiffReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SLIDE_SUFFIXES", "SlideReader", "find_slides", "open_slide", "slide_digest"]
+__all__ = [
+    "SLIDE_SUFFIXES",
+    "SlideReader",
+    "find_slides",
+    "open_slide",
+    "slide_digest",
+    "slide_files",
+]
 
 
 def open_slide(

@@ -149,12 +149,33 @@ def find_slides(path: Path) -> list[Path]:
     return found
 
 
+def slide_files(path: Path) -> list[Path]:
+    """Return every file of a slide: DICOM, MIRAX and Hamamatsu VMS slides have many."""
+    suffix = path.suffix.lower()
+    if suffix == ".dcm":
+        return sorted(file for file in path.parent.iterdir() if file.suffix.lower() == ".dcm")
+    if suffix == ".mrxs":
+        parts = path.with_suffix("")
+        return [path, *sorted(file for file in parts.glob("*") if file.is_file())]
+    if suffix in (".vms", ".vmu"):
+        return sorted(file for file in path.parent.iterdir() if file.name.startswith(path.stem))
+    return [path]
+
+
 def slide_digest(path: Path) -> str:
-    """Return a digest of a slide file's size, first and last mebibyte.
+    """Return a digest of the size, first and last mebibyte of a slide's file, or of its files.
 
     Slides are gigabytes; both ends hold the headers and directories of every format read here,
     so another slide under the same name, or a truncated one, does not go unnoticed.
     """
+    files = slide_files(path)
+    if len(files) == 1:
+        return _file_digest(files[0])
+    digests = [f"{file.name} {_file_digest(file)}" for file in files]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
     size_bytes = path.stat().st_size
     digest = hashlib.sha256(str(size_bytes).encode())
     with path.open("rb") as file:

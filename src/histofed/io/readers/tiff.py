@@ -40,8 +40,9 @@ VISITS_AT_ONCE = 8
 PROBE_PX = 300
 MAX_DIFFERENCE = 2
 """Grey levels by which two decoders of one JPEG may differ."""
-MAX_COLOUR_DIFFERENCE = 10
-"""Grey levels by which the mean colour of a level may differ from that of level 0."""
+CELL_PX = 16
+MAX_MEAN_DIFFERENCE = 10
+"""Grey levels by which the mean colour of small squares may differ on levels above 0."""
 
 
 class TiffReader:
@@ -214,12 +215,21 @@ def _compare(reader: TiffReader, reference: SlideReader, level: int) -> None:
         msg = f"level {level} cannot be compared: {error}"
         raise NotForTiffReader(msg) from error
     # On level 0 each pixel is compared. On others OpenSlide places a region by level-0 pixels, and
-    # blends neighbours where that is between two, or has no such level: mean colours are compared.
-    difference = (
-        np.abs(found.astype(float) - wanted).max()
-        if level == 0
-        else np.abs(found.mean(axis=(0, 1)) - wanted.mean(axis=(0, 1))).max()
-    )
-    if difference > (MAX_DIFFERENCE if known else MAX_COLOUR_DIFFERENCE):
+    # blends neighbours where that is between two: there the means of small squares are compared,
+    # and of levels that OpenSlide does not have the mean colour.
+    cell_px = (1, 1) if level == 0 else (CELL_PX, CELL_PX) if known else None
+    difference = float(np.abs(_means(found, cell_px) - _means(wanted, cell_px)).max())
+    if difference > (MAX_DIFFERENCE if level == 0 else MAX_MEAN_DIFFERENCE):
         msg = f"level {level} differs from OpenSlide by {difference:.0f} grey levels"
         raise NotForTiffReader(msg)
+
+
+def _means(pixels_HW3: NDArray[np.uint8], cell_px: tuple[int, int] | None) -> NDArray[np.float64]:
+    """Return the mean colour of each whole cell; of everything where no cell fits, or for None."""
+    height_px, width_px = pixels_HW3.shape[:2]
+    if cell_px is None or height_px < cell_px[0] or width_px < cell_px[1]:
+        return np.asarray(pixels_HW3.mean(axis=(0, 1), keepdims=True), dtype=np.float64)
+    rows, columns = height_px // cell_px[0], width_px // cell_px[1]
+    whole = pixels_HW3[: rows * cell_px[0], : columns * cell_px[1]]
+    cells = whole.reshape(rows, cell_px[0], columns, cell_px[1], 3)
+    return np.asarray(cells.mean(axis=(1, 3)), dtype=np.float64)

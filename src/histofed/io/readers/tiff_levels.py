@@ -11,7 +11,7 @@ import tifffile
 from histofed.io.readers.blocks import Axis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
 """Families whose levels are plain tiled directories; others overlap, stitch or hide them."""
+
+
+JPEG_END = b"\xff\xd9"
+"""The marker "end of image" (ITU T.81, table B.1)."""
 
 
 class NotForTiffReader(Exception):
@@ -66,7 +70,8 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
             if tiff.is_ome:
                 pages = [level.keyframe for level in tiff.series[0].levels]
                 sizes_px += [(page.imagewidth, page.imagelength) for page in pages[len(sizes_px) :]]
-            levels = [_stored_level(_page(pages, size_px), size_px) for size_px in sizes_px]
+            found = zip(_pages(pages, sizes_px), sizes_px, strict=True)
+            levels = [_stored_level(page, size_px) for page, size_px in found]
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         msg = f"its directories cannot be read ({error})"
         raise NotForTiffReader(msg) from error
@@ -76,14 +81,30 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
     return levels
 
 
-def _page(pages: list[tifffile.TiffPage], size_px: tuple[int, int]) -> tifffile.TiffPage:
-    """Return the directory of a level: of its size, or padded to whole blocks as Philips does."""
-    for page in pages:
-        width_px, height_px = page.imagewidth - size_px[0], page.imagelength - size_px[1]
-        if page.is_tiled and 0 <= width_px < page.tilewidth and 0 <= height_px < page.tilelength:
-            return page
-    msg = f"no tiles of level {size_px[0]} x {size_px[1]}"
-    raise NotForTiffReader(msg)
+def _pages(
+    pages: list[tifffile.TiffPage], sizes_px: list[tuple[int, int]]
+) -> Iterator[tifffile.TiffPage]:
+    """Yield the directory of each level: of its size, or padded to whole blocks as Philips does.
+
+    No directory is taken for two levels.
+    """
+    left = [page for page in pages if page.is_tiled]
+    for size_px in sizes_px:
+        exact = [page for page in left if (page.imagewidth, page.imagelength) == size_px]
+        padded = [page for page in left if _is_padded(page, size_px)]
+        if not exact and not padded:
+            msg = f"no tiles of level {size_px[0]} x {size_px[1]}"
+            raise NotForTiffReader(msg)
+        page = (exact or padded)[0]
+        left = [other for other in left if other is not page]
+        yield page
+
+
+def _is_padded(page: tifffile.TiffPage, size_px: tuple[int, int]) -> bool:
+    return (page.imagewidth, page.imagelength) == tuple(
+        -(-length_px // block_px) * block_px
+        for length_px, block_px in zip(size_px, (page.tilewidth, page.tilelength), strict=True)
+    )
 
 
 def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLevel:
@@ -94,8 +115,13 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
         msg = f"pixels of {page.samplesperpixel} x {page.dtype}, not 8-bit RGB"
         raise NotForTiffReader(msg)
     decode, tables = page.decode, page.jpegtables
+    is_jpeg = page.compression == tifffile.COMPRESSION.JPEG
 
     def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
+        # The decoder fills with grey what a JPEG that ends early leaves open.
+        if is_jpeg and not data.endswith(JPEG_END) and not data.rstrip(b"\0").endswith(JPEG_END):
+            msg = "its JPEG ends early"
+            raise ValueError(msg)
         block, _, _ = decode(data, number, jpegtables=tables)
         assert block is not None  # only empty data gives none
         return np.asarray(block[0])
