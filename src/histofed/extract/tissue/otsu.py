@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2hsv
 from skimage.filters import threshold_otsu
@@ -18,10 +19,11 @@ from histofed.extract.tissue.base import MaskRules, check_fraction
 from histofed.extract.tissue.ink import INK_HUES, INK_MIN_SATURATION, is_ink
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from histofed.core.types import SlideInfo
+
+BAND_PX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +58,14 @@ class OtsuSaturation(MaskRules):
         self, thumbnail_HW3: NDArray[np.uint8], *, slide_id: str, info: SlideInfo
     ) -> NDArray[np.bool_]:
         """Return where the picture is coloured; see `TissueMethod.mask`."""
-        hsv = rgb2hsv(thumbnail_HW3)
-        saturation = ndimage.median_filter(hsv[..., 1], size=3)
-        ink = is_ink(hsv) | (hsv[..., 2] < self.min_brightness)
+        saturation = np.empty(thumbnail_HW3.shape[:2])
+        ink = np.empty(thumbnail_HW3.shape[:2], dtype=np.bool_)
+        for top in range(0, len(thumbnail_HW3), BAND_PX):  # colours are 24 bytes a pixel
+            rows = slice(top, top + BAND_PX)
+            hsv = rgb2hsv(thumbnail_HW3[rows])
+            saturation[rows] = hsv[..., 1]
+            ink[rows] = is_ink(hsv) | (hsv[..., 2] < self.min_brightness)
+        saturation = ndimage.median_filter(saturation, size=3)
         ink = ndimage.binary_dilation(ink, iterations=1)
         # Ink would pull the threshold up, and pale tissue would be taken for glass.
         plain = saturation[~ink]
