@@ -222,6 +222,23 @@ def test_impossible_values_are_refused_before_any_work(verb, override):
     assert override.partition("=")[0] in refusal(verb, override)
 
 
+@pytest.mark.parametrize(
+    ("option", "lowest", "highest", "beyond"),
+    [
+        ("mpp", "0.01", "100", ["0.0099", "100.1", "1e300"]),
+        ("tissue.mpp", "1", "100", ["0", "100.1", "1e300"]),
+        ("tissue.closing_um", "0", "1000", ["-1", "1000.5", "1e9"]),
+        ("quality.mpp", "0.5", "20", ["0", "20.1", "1e300"]),
+        ("tiling.size_px", "16", "4096", ["15", "1"]),
+    ],
+)
+def test_measures_have_both_ends_or_a_least(option, lowest, highest, beyond):
+    for value in (lowest, highest):
+        assert OmegaConf.select(compose("tile", [f"{option}={value}"]), option) == float(value)
+    for value in beyond:
+        assert f"{option} is " in refusal("tile", f"{option}={value}")
+
+
 @pytest.mark.parametrize("override", ["aggregator=null", "trainer=null", "cancer=null"])
 def test_no_choice_is_refused(override):
     try:

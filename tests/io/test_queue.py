@@ -197,6 +197,46 @@ def test_a_claim_of_somebody_unknown_is_respected_until_it_is_stale(tmp_path: Pa
     assert not queue.is_held(queue.attempts("a"))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"status": "done", "host": "\xff"}',
+        b'{"status": "done", "result": [1]}',
+        b'{"status": "done", "process": 7}',
+        b'{"status": "done", "attempts": "1"}',
+        b'{"status": "done", "attempts": true}',
+        b'{"status": null}',
+        b"[" * 100_000,
+        None,
+    ],
+    ids=["bytes", "list", "number", "text", "truth", "nothing", "nested", "folder"],
+)
+def test_a_damaged_record_is_a_claim_of_somebody_unknown(tmp_path: Path, data) -> None:
+    queue = WorkQueue(tmp_path, stale_after_s=300)
+    path = queue.path("a", 1)
+    path.mkdir() if data is None else path.write_bytes(data)
+    [attempt] = history = queue.attempts("a")
+    assert (attempt.status, attempt.result) == ("working", {})
+    assert attempt.owner == "an unknown machine, process unknown"
+    assert queue.is_held(history)
+    os.utime(path, (then := queue.now_s() - 301, then))
+    history = queue.attempts("a")
+    assert not queue.is_held(history)
+    with queue.claim("a", "key", history=history) as claim:
+        claim.finish("done")
+    assert [each.status for each in queue.attempts("a")] == ["working", "done"]
+
+
+def test_a_damaged_name_of_a_process_says_nothing_of_its_death(tmp_path: Path) -> None:
+    queue = WorkQueue(tmp_path, stale_after_s=300)
+    assert queue.claim("a", "key", history=[])
+    path = queue.path("a", 1)
+    content = json.loads(path.read_text())
+    boot, container, _, start_ = content["process"].split()
+    path.write_text(json.dumps(content | {"process": f"{boot} {container} x7 {start_}"}))
+    assert queue.is_held(queue.attempts("a"))
+
+
 def test_items_whose_names_continue_each_other_are_apart(tmp_path: Path) -> None:
     queue = WorkQueue(tmp_path)
     assert queue.claim("a", "key", history=[])

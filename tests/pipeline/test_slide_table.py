@@ -70,6 +70,15 @@ def test_columns_come_back_and_unknown_ones_are_left_out(tmp_path: Path) -> None
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 4
 
 
+def test_a_damaged_column_keeps_its_default_and_the_others_theirs(tmp_path: Path) -> None:
+    queue = WorkQueue(tmp_path / "records")
+    damaged = {"n_tiles": "many", "reader": [1], "pen": True, "blur": None, "mpp": 1, "fat": 3}
+    record(queue, "a", "done", result=damaged)
+    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+    assert (row.n_tiles, row.reader, row.pen, row.blur) == (0, "", 0, 0)
+    assert (row.mpp, row.fat) == (1, 3)
+
+
 def test_a_failure_that_is_being_tried_again_is_left(tmp_path: Path) -> None:
     queue = WorkQueue(tmp_path)
     record(queue, "a", "failed", attempts=1, error="SlideError", message="why")

@@ -9,8 +9,7 @@ To take over a claim that is no longer touched is to make the next number. No nu
 so of many that see the same dead claim one gets it. (Were the claim one fixed name that is renamed
 away, a slow thief could take the fresh claim of a fast one.)
 
-Ages are differences between modification times on the shared file system: no clock of any machine
-is compared with another's.
+Ages are differences of modification times on the shared file system; no two clocks are compared.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import threading
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -59,7 +58,7 @@ class Attempt:
     error, message
         Class and message of what went wrong.
     digest
-        Digest of the result, to see whether the file that lies there is the one that was made.
+        Digest of the result, to see whether the file there is the one that was made.
     process
         Machine and process, so that a process of the same machine can see whether it lives.
     began_s
@@ -222,12 +221,8 @@ class Claim:
         facts
             Further attributes of the `Attempt`.
         """
-        attempt = replace(
-            self._attempt,
-            status=status,
-            seconds=round(time.monotonic() - self._started_s, 2),
-            **facts,
-        )
+        seconds = round(time.monotonic() - self._started_s, 2)
+        attempt = replace(self._attempt, status=status, seconds=seconds, **facts)
         self._stop()
         with atomic_text(self._path) as file:
             json.dump(_content(attempt), file, indent=1)
@@ -256,19 +251,28 @@ def _read(path: Path, number: int) -> Attempt | None:
     """Read an attempt; one that is being written, or was damaged, belongs to somebody unknown."""
     try:
         # Opening a file makes a network file system ask the server how old it is.
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             touched_s = os.fstat(file.fileno()).st_mtime
-            text = file.read()
+            data = file.read()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        touched_s, data = path.stat().st_mtime, b""
+    unknown = Attempt(number=number, touched_s=touched_s)
     try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
-    known = {each.name for each in fields(Attempt)} - {"number", "touched_s"}
-    facts = content.items() if isinstance(content, dict) else ()
-    stored = {name: value for name, value in facts if name in known}
-    return Attempt(number=number, touched_s=touched_s, **stored)
+        content = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return unknown
+    defaults = _content(unknown)
+    facts = content if isinstance(content, dict) else {}
+    stored = {name: facts[name] for name in facts.keys() & defaults.keys() - {"number"}}
+    sound = all(is_like(value, defaults[name]) for name, value in stored.items())
+    return replace(unknown, **stored) if sound else unknown
+
+
+def is_like(value: object, default: object) -> bool:
+    """Whether a value out of JSON is of a default's type; a whole number is a float too."""
+    return type(value) is type(default) or (type(value) is int and type(default) is float)
 
 
 def _content(attempt: Attempt) -> dict[str, Any]:
@@ -289,8 +293,7 @@ def _process_name(pid: int) -> str:
 
 def _has_died(process: str) -> bool:
     """Whether a process of this machine and container is known to have ended."""
-    here = _process_name(os.getpid()).split()[:2]
-    there = process.split()
-    if len(here) < 2 or len(there) < 4 or there[:2] != here:
-        return False  # elsewhere: only its age tells
+    here, there = _process_name(os.getpid()).split()[:2], process.split()
+    if len(here) < 2 or len(there) != 4 or there[:2] != here or not there[2].isdecimal():
+        return False  # elsewhere or damaged: only its age tells
     return _process_name(int(there[2])) != process

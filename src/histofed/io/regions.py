@@ -102,14 +102,15 @@ def read_polygons(
         The file is not GeoJSON, holds what is no area, or has no polygon of the ``classes``.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        # Editors of some systems put a mark before the text; it is no content.
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         msg = f"{path}: not GeoJSON ({error}); export the annotations again"
         raise SlideError(msg) from error
     seen: set[str] = set()
     taken = 0
     for number, feature in enumerate(_features(content, path), start=1):
-        name = _class_name(feature)
+        name = _class_name(feature, f"{path}, feature {number}")
         seen.add(name)
         if classes and name not in classes:
             continue
@@ -137,9 +138,14 @@ def _features(content: Any, path: Path) -> list[dict[str, Any]]:
     return content
 
 
-def _class_name(feature: dict[str, Any]) -> str:
+def _class_name(feature: dict[str, Any], where: str) -> str:
     """Return the name of a feature's QuPath classification, or nothing."""
-    found = (feature.get("properties") or {}).get("classification") or {}
+    properties = feature.get("properties") or {}
+    if not isinstance(properties, dict):
+        msg = f"{where}: its properties are no object but {type(properties).__name__}; "
+        msg += "export the annotations again"
+        raise SlideError(msg)
+    found = properties.get("classification") or {}
     return str(found.get("name", "")) if isinstance(found, dict) else str(found)
 
 
@@ -152,10 +158,13 @@ def _rings(feature: dict[str, Any], where: str) -> Iterator[list[NDArray[np.floa
         raise SlideError(msg)
     assert isinstance(geometry, dict)
     polygons = geometry.get("coordinates") or []
+    if not isinstance(polygons, list):
+        msg = f"{where}: its coordinates are not a list of rings; export it again"
+        raise SlideError(msg)
     for polygon in [polygons] if kind == "Polygon" else polygons:
         try:
             rings = [np.asarray(ring, dtype=np.float64)[:, :2] for ring in polygon]
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             msg = f"{where}: its coordinates are not rings of (x, y) ({error}); export it again"
             raise SlideError(msg) from error
         if not rings or any(

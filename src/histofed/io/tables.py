@@ -11,7 +11,7 @@ import csv
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import Cohort
 from histofed.core.types import Prediction, Slide
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 
 MAX_NAME_BYTES = 120
+
+MIN_MPP, MAX_MPP = 0.01, 100.0
+"""Microns per pixel that a slide can have; beyond them the unit was mistaken."""
 
 
 def read_cohort(path: Path, task: Task) -> Cohort:
@@ -84,7 +87,7 @@ def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
     ------
     CohortError
         The table or a column is missing; a row names an unknown slide, one named before, no
-        positive number, or another resolution than the cohort table.
+        possible number, or another resolution than the cohort table.
     """
     if not path.is_file():
         msg = f"mpp_table={path} is not there; it has one row per slide with the columns slide,mpp"
@@ -97,6 +100,7 @@ def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
         for row in reader:
             slide_id, cell = (row["slide"] or "").strip(), (row["mpp"] or "").strip()
             where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
+            _check_cells(row, where)
             if slide_id not in known:
                 msg = f"{where}: there is no such slide here; correct its name or remove the row"
                 raise CohortError(msg)
@@ -122,8 +126,8 @@ def _mpp(cell: str, where: str) -> float | None:
     except ValueError:
         msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
         raise CohortError(msg) from None
-    if mpp is not None and not 0 < mpp < float("inf"):
-        msg = f"{where}: mpp is {cell}; it must be positive (microns per pixel)"
+    if mpp is not None and not MIN_MPP <= mpp <= MAX_MPP:
+        msg = f"{where}: mpp is {cell}; it must be {MIN_MPP:g} to {MAX_MPP:g} (microns per pixel)"
         raise CohortError(msg)
     return mpp
 
@@ -147,12 +151,7 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
         _check_header(path, list(found), columns)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
-            if None in row or None in row.values():
-                n_cells = sum(value is not None for name, value in row.items() if name is not None)
-                n_cells += len(row.get(None) or ())
-                msg = f"{where}: the row has {n_cells} cells, the header {len(found)}; quote cells "
-                msg += "that hold a comma"
-                raise CohortError(msg)
+            _check_cells(row, where)
             yield (
                 _slide(row, path.parent, where),
                 (row[task.column] or "") if task else "",
@@ -171,6 +170,16 @@ def _check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
         raise CohortError(msg)
     if twice := sorted({name for name in found if found.count(name) > 1}):
         msg = f"{path}: column(s) {', '.join(twice)} appear twice; which one counts is not said"
+        raise CohortError(msg)
+
+
+def _check_cells(row: Mapping[Any, Any], where: str) -> None:
+    """Refuse a row of more or fewer cells than the header; `csv.DictReader` files both by None."""
+    if None in row or None in row.values():
+        named = [value for name, value in row.items() if name is not None]
+        n_cells = sum(value is not None for value in named) + len(row.get(None) or ())
+        msg = f"{where}: the row has {n_cells} cells, the header {len(named)}; quote cells that "
+        msg += "hold a comma"
         raise CohortError(msg)
 
 

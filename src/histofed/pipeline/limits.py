@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from histofed.core.quality import FLAGS
 from histofed.errors import ConfigError
+from histofed.io.tables import MAX_MPP, MIN_MPP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "pictures": Range(0),
     "head": OneOf(("attention", "tile_logit")),
     "masks_mpp": ABOVE_0,
-    "mpp": ABOVE_0,
+    "mpp": Range(MIN_MPP, MAX_MPP),
     "port": Range(0, 65535),
     "sites": COUNT,
     "format": OneOf(("auto", "bags", "histofed", "trident", "clam", "stamp", "features_only")),
@@ -86,21 +87,22 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "coords_unit": OneOf(("px0", "um", "stamp_v1")),
     "encoder_name": Named(),
     "compare": OneOf(("local", "pooled", "baseline")),
-    "tiling.size_px": COUNT,
+    "tiling.size_px": Range(16),
     "tiling.mpp": ABOVE_0,
     "tiling.overlap_px": Range(0),
     "tiling.min_tissue": Range(0, 1),
     "tiling.min_tissue_um2": Range(0),
-    "tissue.mpp": ABOVE_0,
+    "tissue.mpp": Range(0, 100, above=True),
     "tissue.min_saturation": Range(0, 1),
     "tissue.min_brightness": Range(0, 1),
     "tissue.min_area_um2": Range(0),
     "tissue.max_hole_um2": Range(0),
     "sharing.stale_after_s": ABOVE_0,
     "sharing.attempts": COUNT,
-    "tissue.closing_um": Range(0),
+    "tissue.closing_um": Range(0, 1000),
     "quality.drop": OneOf(FLAGS),
-    **dict.fromkeys((f"quality.{name}" for name in ("mpp", "max_blur_um", "max_density")), ABOVE_0),
+    "quality.mpp": Range(0, 20, above=True),
+    **dict.fromkeys(("quality.max_blur_um", "quality.max_density"), ABOVE_0),
     **dict.fromkeys(
         (f"quality.max_{name}" for name in ("ink", "dark", "fat", "off_stain", "unreadable")),
         Range(0, 1, above=True),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from histofed.io.queue import is_like
 from histofed.io.tables import write_rows
 from histofed.pipeline.slides import Outcome
 
@@ -21,6 +22,9 @@ OF_THE_RECORD = frozenset({"slide_id", "status", "seconds", "reason", "attempts"
 """Columns that a record has of itself; all others are its ``result``."""
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
+
+DEFAULTS = {each.name: each.default for each in fields(Outcome) if each.name not in OF_THE_RECORD}
+"""Column of the ``result`` -> what it is where a record does not tell."""
 
 
 def write_table(path: Path, keys: Mapping[str, str], *, queue: WorkQueue) -> list[Outcome]:
@@ -69,12 +73,13 @@ def _outcomes(keys: Mapping[str, str], queue: WorkQueue) -> list[Outcome]:
 
 
 def _outcome(slide_id: str, ended: Attempt, *, earlier: bool) -> Outcome:
-    """Return the row that a record makes; a column that it does not know keeps its default."""
+    """Return the row that a record makes; a column that it does not tell keeps its default."""
     reason = f"{ended.error}: {ended.message}" if ended.error else ""
     if earlier and ended.status == "failed":
         reason += f" (not tried again after {ended.attempts} attempts; repair the slide, or set "
         reason += f"sharing.attempts={ended.attempts + 1})"
-    known = ended.result.keys() & set(COLUMNS) - OF_THE_RECORD
+    found = ended.result
+    known = {n: found[n] for n in DEFAULTS if n in found and is_like(found[n], DEFAULTS[n])}
     return Outcome(
         slide_id=slide_id,
         status="kept" if earlier and ended.status == "done" else ended.status,
@@ -82,7 +87,7 @@ def _outcome(slide_id: str, ended: Attempt, *, earlier: bool) -> Outcome:
         reason=reason,
         attempts=ended.attempts,
         host=ended.host,
-        **{name: ended.result[name] for name in known},
+        **known,
     )
 
 

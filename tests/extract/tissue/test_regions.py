@@ -103,12 +103,31 @@ def test_classes_are_chosen_by_name(tmp_path) -> None:
         (json.dumps(feature([[1, 2], [3, 4], [5, 6]])), "rings of"),
         (json.dumps(feature([box(9000, 0, 9500, 500)])), "another slide"),
         (json.dumps(feature([box(0.01, 0.01, 0.02, 0.02)])), "covers none"),
+        (json.dumps(feature([box(0, 0, 10**400, 500)])), "feature 1: .* rings of"),
+        (json.dumps(feature([box(0, 0, 77, 500)])).replace("77", "7" * 5000), "not GeoJSON"),
+        ("[" * 100_000, "not GeoJSON"),
+        (
+            json.dumps(feature([box(0, 0, 9, 9)]) | {"properties": 5}),
+            "feature 1: .* no object but int",
+        ),
+        (
+            json.dumps(feature([box(0, 0, 9, 9)]) | {"properties": [1]}),
+            "feature 1: .* no object but list",
+        ),
+        (json.dumps(feature(5, kind="MultiPolygon")), "feature 1: .* list of rings"),
+        (json.dumps(feature(5)), "feature 1: .* list of rings"),
     ],
+    ids=range(15),
 )
 def test_what_is_no_region_is_refused_by_file(tmp_path, content, said) -> None:
     with pytest.raises(SlideError, match=said) as refused:
         drawn(tmp_path, content)
     assert "S1.geojson" in str(refused.value)
+
+
+def test_a_mark_before_the_text_is_no_content(tmp_path) -> None:
+    content = "\ufeff" + json.dumps(feature([box(0, 0, 1600, 1600)]))
+    assert drawn(tmp_path, content).sum() == 100**2
 
 
 @pytest.mark.parametrize("size", [(500, 375), (125, 94), (1000, 750), (8000, 6000)])

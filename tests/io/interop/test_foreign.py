@@ -58,3 +58,25 @@ def test_features_that_are_no_numbers_or_too_large(tmp_path, value, words, tride
     found = read(trident(tmp_path / "S1.h5", features=features), mpp=0.25)
     with pytest.raises(StoreError, match=rf"S1.*{words}"):
         found.ours()
+
+
+def test_features_too_small_for_float16_are_refused(tmp_path, trident, read):
+    features = np.ones((3, 100), np.float32)
+    features[0, :3] = 1e-8  # 3 of 300 are 1 %
+    found = read(trident(tmp_path / "S1.h5", features=features), mpp=0.25)
+    assert np.count_nonzero(found.ours().features_ND) == 297
+    features[0, 3] = -1e-8
+    found = read(trident(tmp_path / "S1.h5", features=features), mpp=0.25)
+    with pytest.raises(StoreError, match=r"S1.* 4 of 300 .* 0 whole .* 1% may; rescale"):
+        found.ours()
+
+
+def test_a_tile_never_becomes_zero_but_may_have_been(tmp_path, trident, read):
+    features = np.ones((3, 100), np.float32)
+    features[1] = 0
+    found = read(trident(tmp_path / "S1.h5", features=features), mpp=0.25)
+    assert not found.ours().features_ND[1].any()
+    features[1, 0] = 1e-8  # the one value of its tile
+    found = read(trident(tmp_path / "S1.h5", features=features), mpp=0.25)
+    with pytest.raises(StoreError, match=r"S1.* 1 of 201 .* 1 whole tile.*rescale"):
+        found.ours()

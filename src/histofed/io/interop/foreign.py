@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+MAX_UNDERFLOW = 0.01
+"""Largest share of a slide's non-zero features that float16 may turn into zero."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplied:
     """What the user says of files that do not say it themselves; None means not said.
@@ -99,7 +103,7 @@ class ForeignTiles:
         ------
         StoreError
             The tiles are further from ``tile_mpp`` than `MAX_ENLARGEMENT`, or a feature is beyond
-            float16.
+            float16, or features are too small for it.
         """
         record = Record(
             recipe=Recipe(
@@ -167,4 +171,15 @@ class ForeignTiles:
                     f"{np.flatnonzero(wrong_N)[0]}); encode this slide again"
                 )
                 raise StoreError(msg)
-        return features.astype(np.float16)
+        values = features.astype(np.float16)
+        lost_ND = (features != 0) & (values == 0)
+        n_rows = int((lost_ND.any(axis=1) & ~values.any(axis=1)).sum())
+        n_lost, n_before = int(lost_ND.sum()), np.count_nonzero(features)
+        if n_rows or n_lost > MAX_UNDERFLOW * n_before:
+            msg = (
+                f"{self.slide_id}: {n_lost} of {n_before} non-zero features, and {n_rows} whole "
+                f"tile(s), would become zero in float16; no tile and at most {MAX_UNDERFLOW:.0%} "
+                "may; rescale the features of all slides by one factor and convert again"
+            )
+            raise StoreError(msg)
+        return values
