@@ -101,6 +101,7 @@ def write_huge(path: Path, downsamples: tuple[int, ...]) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the overview of one level alone decodes 150,000 blocks
 @pytest.mark.parametrize("downsamples", [(1, 4, 16), (1,)], ids=["pyramid", "one-level"])
 def test_a_huge_slide_fits_in_a_gigabyte(tmp_path, downsamples) -> None:
     path = write_huge(tmp_path / "huge.svs", downsamples)
