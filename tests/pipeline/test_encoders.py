@@ -55,6 +55,12 @@ def test_the_card_of_one(arguments, capsys) -> None:
         assert said in shown
 
 
+@pytest.mark.parametrize(("name", "how"), [("conch_v1", "bicubic"), ("conch_v1_5", "bilinear")])
+def test_a_card_says_how_tiles_are_resized(name, how, capsys) -> None:
+    assert main(["encoders", "show", name]) == 0
+    assert f"resized to 448 px ({how})" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", cards())
 def test_every_card_can_be_shown(name, capsys) -> None:
     assert main(["encoders", "show", name]) == 0

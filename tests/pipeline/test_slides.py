@@ -190,6 +190,18 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     assert not (tmp_path / "tiles" / "good.png").exists()
 
 
+def test_without_overwrite_an_empty_slide_costs_no_features(small_slide, tmp_path, table):
+    """Its tiles may be gone; features of other options are the user's all the same."""
+    command = ["extract", f"slides={small_slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    features = tmp_path / "features" / "efficientnet_lite0" / "good.h5"
+    before = features.read_bytes()
+    (tmp_path / "tiles" / "good.h5").unlink()
+    assert main([*command, "tiling.min_tissue=1", "tissue.min_area_um2=1e9"]) == 0
+    assert table(features.parent / "slides.csv")[0]["status"] == "empty"
+    assert features.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["contact-sheet-1", "x" * 240, os.fsdecode(b"bad\xff")])
 def test_a_file_whose_name_would_not_do_is_refused_by_name(slide, tmp_path, capsys, name):
     folder = tmp_path / "in"

@@ -78,7 +78,7 @@ def _card(card: EncoderCard) -> str:
     """Return the card as lines of markup."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in card.arguments.items())
     size = [f"tiles of {card.size_px} px"]
-    size += [f"resized to {card.resize_px} px (bicubic)"] if card.resize_px else []
+    size += [f"resized to {card.resize_px} px ({card.interpolation})"] if card.resize_px else []
     size += [f"centre of {card.crop_px} px"] if card.crop_px else []
     built = f"timm {card.architecture}({arguments})" if card.architecture else "by its lab only"
     lines = {

@@ -192,7 +192,7 @@ class _SharedWork:
         except (SlideError, StoreError, OSError) as error:
             self.interrupts.obey()
             problem = error
-        if isinstance(problem, NoTissue):  # with overwrite=true a result of other options was there
+        if isinstance(problem, NoTissue) and self._config.overwrite:  # a result of other options
             self._store.path(slide.slide_id).unlink(missing_ok=True)
         before = last_ended(history, self.keys[slide.slide_id])
         claim.finish(
