@@ -24,6 +24,7 @@ from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histofed.core.types import SlideInfo
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
 
@@ -79,16 +80,11 @@ def tile_slide(
     check_resolution(spec, info, slide_id)
     thumbnail, unreadable = overview(reader, tissue.mpp)
     light = _check_light(thumbnail, slide_id, quality)
-    mask = check_mask(
-        tissue.mask(thumbnail, slide_id=slide_id, info=info),
-        thumbnail,
-        method=type(tissue).__name__,
-        slide_id=slide_id,
-    )
+    mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=info)
     coords_N2 = full_grid(spec, info)
-    tissue_N = box_means(mask, coords_N2, spec.side_px0(info.mpp), tissue.mpp / info.mpp)
-    px0_per_px = tissue.mpp / info.mpp
-    lost_N = box_means(unreadable, coords_N2, spec.side_px0(info.mpp), px0_per_px) > 0
+    side_px0, px0_per_px = spec.side_px0(info.mpp), tissue.mpp / info.mpp
+    tissue_N = box_means(mask, coords_N2, side_px0, px0_per_px)
+    lost_N = box_means(unreadable, coords_N2, side_px0, px0_per_px) > 0
     found = (tissue_N >= spec.least_tissue) | lost_N
     if not found.any():
         most = f"{tissue_N.max():.0%}" if len(tissue_N) else "no whole tile fits; it holds 0%"
@@ -115,6 +111,14 @@ def tile_slide(
         msg = f"slide {slide_id}: parts of it cannot be read; copy it again"
         raise SlideUnreadable(msg)
     return tiles, thumbnail, mask
+
+
+def tissue_mask(
+    tissue: TissueMethod, thumbnail_HW3: NDArray[np.uint8], *, slide_id: str, info: SlideInfo
+) -> NDArray[np.bool_]:
+    """Return where a method finds tissue, checked: a learned one may come from elsewhere."""
+    mask = tissue.mask(thumbnail_HW3, slide_id=slide_id, info=info)
+    return check_mask(mask, thumbnail_HW3, method=type(tissue).__name__, slide_id=slide_id)
 
 
 def _unreadable(which_N: NDArray[np.bool_]) -> NDArray[np.uint16]:

@@ -234,7 +234,7 @@ class TileStore:
 
     def mark(self, slide_id: str) -> str | None:
         """Return what changes whenever a tile file does: encoding may find unreadable tiles."""
-        if self.digest(slide_id) is None:
+        if not self.path(slide_id).exists():
             return None
         tiles = self.read(slide_id)
         n_dropped = len(tiles.dropped.coords_N2) if tiles.dropped else 0

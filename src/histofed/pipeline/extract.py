@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from histofed.errors import SlideUnreadable
 from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.extract.overview import overview
-from histofed.extract.tiles import without_unreadable
+from histofed.extract.tiles import tissue_mask, without_unreadable
 from histofed.io.store import FeatureStore, TileStore
 from histofed.pipeline import build
 from histofed.pipeline.sharing import each_slide
@@ -66,7 +66,7 @@ def run(config: ExtractConfig) -> int:
                 # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
                 tiles = without_unreadable(reader, tiles, quality=quality)
                 thumbnail, _ = overview(reader, tissue.mpp)
-                mask = tissue.mask(thumbnail, slide_id=slide.slide_id, info=reader.info)
+                mask = tissue_mask(tissue, thumbnail, slide_id=slide.slide_id, info=reader.info)
                 write_tiles(tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
                 features = encode(tiles)
             store.write(features)

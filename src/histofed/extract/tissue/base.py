@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import ndimage
+from skimage.filters import threshold_otsu
 from skimage.morphology import remove_small_holes, remove_small_objects
 
 from histofed.errors import ConfigError, SlideError
@@ -114,6 +115,13 @@ def closed(mask_HW: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     inside = ndimage.distance_transform_edt(grown) > radius_px
     kept = (inside | padded)[radius_px + 1 : -radius_px - 1, radius_px + 1 : -radius_px - 1]
     return np.asarray(kept)
+
+
+def otsu_threshold(values: NDArray[np.floating], *, least: float) -> float:
+    """Return Otsu's threshold (1979, IEEE TSMC 9:62-66), or ``least`` where it would be lower."""
+    if not values.size or values.min() == values.max():
+        return least
+    return max(least, float(threshold_otsu(values)))
 
 
 def check_fraction(name: str, value: float) -> None:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2hsv
-from skimage.filters import threshold_otsu
 
 from histofed.errors import ConfigError
-from histofed.extract.tissue.base import MaskRules, check_fraction
-from histofed.extract.tissue.ink import INK_HUES, INK_MIN_SATURATION, is_ink
+from histofed.extract.tissue.base import MaskRules, check_fraction, otsu_threshold
+from histofed.extract.tissue.ink import INK_RECORD, is_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,12 +60,11 @@ class OpticalDensity(MaskRules):
     @property
     def record(self) -> dict[str, Any]:
         """Method and parameters, for the feature file."""
-        ink = {"ink_hues": list(INK_HUES), "ink_min_saturation": INK_MIN_SATURATION}
         return {
             "method": "optical_density",
             **self.parameters(),
             "glass_quantile": GLASS_QUANTILE,
-            **ink,
+            **INK_RECORD,
         }
 
     def mask(
@@ -76,9 +74,7 @@ class OpticalDensity(MaskRules):
         light = thumbnail_HW3.astype(np.float32) + 1
         glass = np.quantile(light.reshape(-1, 3), GLASS_QUANTILE, axis=0)
         density = np.log10(np.maximum(glass / light, 1)).mean(axis=-1)
-        threshold = self.min_density
-        if density.min() < density.max():
-            threshold = max(threshold, float(threshold_otsu(density)))
+        threshold = otsu_threshold(density, least=self.min_density)
         cells = (density > threshold) & ~is_ink(rgb2hsv(thumbnail_HW3))
         side_px = max(round(self.window_um / self.mpp), 1)
         cover = ndimage.uniform_filter(cells.astype(np.float32), side_px, mode="constant")

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2gray, rgb2hsv
-from skimage.filters import threshold_otsu
 from skimage.filters.rank import entropy
 from skimage.morphology import disk
 
 from histofed.errors import ConfigError
-from histofed.extract.tissue.base import MaskRules
-from histofed.extract.tissue.ink import INK_HUES, INK_MIN_SATURATION, is_ink
+from histofed.extract.tissue.base import MaskRules, otsu_threshold
+from histofed.extract.tissue.ink import INK_RECORD, is_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,12 +58,11 @@ class LocalEntropy(MaskRules):
     @property
     def record(self) -> dict[str, Any]:
         """Method and parameters, for the feature file."""
-        ink = {"ink_hues": list(INK_HUES), "ink_min_saturation": INK_MIN_SATURATION}
         return {
             "method": "local_entropy",
             **self.parameters(),
             "grey_levels": GREY_LEVELS,
-            **ink,
+            **INK_RECORD,
         }
 
     def mask(
@@ -74,10 +72,7 @@ class LocalEntropy(MaskRules):
         levels = np.rint(rgb2gray(thumbnail_HW3) * (GREY_LEVELS - 1)).astype(np.uint8)
         radius_px = round(self.radius_um / self.mpp)
         bits = entropy(levels, disk(radius_px))
-        threshold = self.min_entropy
-        if bits.min() < bits.max():
-            threshold = max(threshold, float(threshold_otsu(bits)))
-        mask = bits > threshold
+        mask = bits > otsu_threshold(bits, least=self.min_entropy)
         # Texture is seen one radius beyond its border; the mask is taken back by that much.
         mask = ndimage.distance_transform_edt(np.pad(mask, 1, mode="edge"))[1:-1, 1:-1] > radius_px
         return self.cleaned(mask & ~is_ink(rgb2hsv(thumbnail_HW3)))

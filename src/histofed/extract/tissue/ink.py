@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +13,12 @@ INK_HUES = (0.17, 0.64)
 
 INK_MIN_SATURATION = 0.35
 """Paler than this, a bluish hue is a matter of white balance, not of a pen."""
+
+INK_RECORD: dict[str, Any] = {
+    "ink_hues": list(INK_HUES),
+    "ink_min_saturation": INK_MIN_SATURATION,
+}
+"""What the record of a method that leaves ink out says of it."""
 
 
 def is_ink(hsv: NDArray[np.floating]) -> NDArray[np.bool_]:

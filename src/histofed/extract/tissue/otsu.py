@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2hsv
-from skimage.filters import threshold_otsu
 
-from histofed.extract.tissue.base import MaskRules, check_fraction
-from histofed.extract.tissue.ink import INK_HUES, INK_MIN_SATURATION, is_ink
+from histofed.extract.tissue.base import MaskRules, check_fraction, otsu_threshold
+from histofed.extract.tissue.ink import INK_RECORD, is_ink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,8 +50,7 @@ class OtsuSaturation(MaskRules):
     @property
     def record(self) -> dict[str, Any]:
         """Method and parameters, for the feature file."""
-        ink = {"ink_hues": list(INK_HUES), "ink_min_saturation": INK_MIN_SATURATION}
-        return {"method": "otsu_saturation", **self.parameters(), **ink}
+        return {"method": "otsu_saturation", **self.parameters(), **INK_RECORD}
 
     def mask(
         self, thumbnail_HW3: NDArray[np.uint8], *, slide_id: str, info: SlideInfo
@@ -69,7 +67,5 @@ class OtsuSaturation(MaskRules):
         ink = ndimage.binary_dilation(ink, iterations=1)
         # Ink would pull the threshold up, and pale tissue would be taken for glass.
         plain = saturation[~ink]
-        threshold = self.min_saturation
-        if plain.size and plain.min() < plain.max():
-            threshold = max(threshold, float(threshold_otsu(plain)))
+        threshold = otsu_threshold(plain, least=self.min_saturation)
         return self.cleaned((saturation > threshold) & ~ink)
