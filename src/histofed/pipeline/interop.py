@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,9 @@ from histofed.io.interop import (
 )
 from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, SlideFeatures, SlideTiles, TileStore
-from histofed.io.tables import read_slides, write_rows
+from histofed.io.tables import read_slides
 from histofed.pipeline import terminal
+from histofed.pipeline.slide_table import write_outcomes
 from histofed.pipeline.slides import Outcome, check_same, close, slide_path
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def _each_file(
                 outcome = Outcome(slide_id=slide_id, status="failed", reason=reason)
             outcomes.append(replace(outcome, seconds=round(time.monotonic() - started, 2)))
             step(note=slide_id)
-    names = [field.name for field in fields(Outcome)]
-    write_rows(table, names, [[getattr(outcome, name) for name in names] for outcome in outcomes])
+    write_outcomes(table, outcomes)
     return outcomes
 
 

@@ -39,10 +39,15 @@ def write_table(path: Path, keys: Mapping[str, str], *, queue: WorkQueue) -> lis
     """
     written = None
     while written != (outcomes := _outcomes(keys, queue)):
-        rows = [[getattr(outcome, name) for name in COLUMNS] for outcome in outcomes]
-        write_rows(path, COLUMNS, rows)
+        write_outcomes(path, outcomes)
         written = outcomes
     return outcomes
+
+
+def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write one row per slide."""
+    rows = [[getattr(outcome, name) for name in COLUMNS] for outcome in outcomes]
+    write_rows(path, COLUMNS, rows)
 
 
 def last_ended(history: Sequence[Attempt], key: str) -> Attempt | None:
