@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SIDE_PX0, BLOCK_PX = 100_000, 256
 
 PROGRAM = """
-import json, resource, sys
+import json, re, sys
 from pathlib import Path
 from histofed.core.tiling import TileSpec
 from histofed.extract.reading import read_batches
@@ -38,7 +38,9 @@ with open_slide(Path(sys.argv[1])) as slide:
         n_read += len(numbers)
         if n_read > 5000:  # twenty rows: memory no longer grows
             break
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Of this process alone: the peak in getrusage counts the parent's memory at the fork too.
+    status = Path("/proc/self/status").read_text()
+    peak_mb = int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) / 1024
     n_tiles = len(tiles.coords_N2)
     print(json.dumps({"peak_mb": peak_mb, "n_tiles": n_tiles, "rule": slide.rule}))
 """
