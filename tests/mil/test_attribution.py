@@ -17,7 +17,9 @@ def patient(tmp_path, write, cohort):
     write(tmp_path, "one", 3, start=0)
     write(tmp_path, "two", 5, start=100)
     store = FeatureStore(tmp_path)
-    return load_bags(cohort([("one", "A"), ("two", "A")], {"A": 1}), store)["A"], store
+    return load_bags(cohort([("one", "A"), ("two", "A")], {"A": 1}), store, scratch=tmp_path)[
+        "A"
+    ], store
 
 
 @pytest.fixture
@@ -74,6 +76,6 @@ def test_a_method_without_attention_has_one_head(patient):
 def test_features_without_positions_are_refused(tmp_path, write, cohort, aggregator):
     write(tmp_path, "a", 3, placed=False)
     store = FeatureStore(tmp_path)
-    bag = load_bags(cohort([("a", "Anna")], {"Anna": 1}), store)["Anna"]
+    bag = load_bags(cohort([("a", "Anna")], {"Anna": 1}), store, scratch=tmp_path)["Anna"]
     with pytest.raises(StoreError, match=r"patient Anna.*positions"):
         tile_scores(aggregator, bag, store=store, model_digest="m")

@@ -6,6 +6,7 @@ import torch
 from histofed.errors import StoreError
 from histofed.io.queue import RECORDS, WorkQueue
 from histofed.io.store import FeatureStore
+from histofed.mil import memory
 from histofed.mil.bags import BagDataset, collate, load_bags
 
 
@@ -13,7 +14,7 @@ def test_the_slides_of_a_patient_are_one_bag(tmp_path, write, cohort):
     for slide, n_tiles, start in (("a1", 3, 0), ("b", 2, 10), ("a2", 4, 20)):
         write(tmp_path, slide, n_tiles, start=start)
     patients = cohort([("a2", "A"), ("b", "B"), ("a1", "A")], {"A": 1, "B": 0})
-    bags = load_bags(patients, FeatureStore(tmp_path))
+    bags = load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
     assert list(bags) == ["A", "B"]
     both = bags["A"]
     assert (both.label, both.site) == (1, "north")
@@ -24,11 +25,26 @@ def test_the_slides_of_a_patient_are_one_bag(tmp_path, write, cohort):
     assert bags["B"].features_ND.shape == (2, 4)
 
 
+def test_features_larger_than_memory_give_the_same_bags(tmp_path, write, cohort, monkeypatch):
+    for slide, n_tiles in (("a1", 3), ("b", 2), ("a2", 4)):
+        write(tmp_path / "features", slide, n_tiles)
+    patients = cohort([("a2", "A"), ("b", "B"), ("a1", "A")], {"A": 1, "B": 0})
+    store = FeatureStore(tmp_path / "features")
+    held = load_bags(patients, store, scratch=tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+    monkeypatch.setattr(memory, "SHARE_OF_MEMORY", 0.0)
+    mapped = load_bags(patients, store, scratch=tmp_path / "work")
+    assert (tmp_path / "work").is_dir()
+    for patient, bag in held.items():
+        assert torch.equal(mapped[patient].features_ND, bag.features_ND)
+        assert mapped[patient].tiles_of == bag.tiles_of
+
+
 def test_patients_without_features_are_named(tmp_path, write, cohort):
     write(tmp_path, "a", 3)
     patients = cohort([("a", "A"), ("b", "Berta"), ("c", "Carl")], {"A": 0, "Berta": 1, "Carl": 1})
     with pytest.raises(StoreError, match=r"2 of 3 slides.*Berta \(b\), Carl \(c\).*extract"):
-        load_bags(patients, FeatureStore(tmp_path))
+        load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
 
 
 def test_slides_without_tissue_are_named_with_what_helps(tmp_path, write, cohort):
@@ -37,18 +53,18 @@ def test_slides_without_tissue_are_named_with_what_helps(tmp_path, write, cohort
         claim.finish("empty", error="NoTissue", message="glass")
     patients = cohort([("a", "A"), ("b", "Berta"), ("c", "Carl")], {"A": 0, "Berta": 1, "Carl": 1})
     with pytest.raises(StoreError, match=r"1 of 3 slides hold no tissue.*: Berta \(b\); take") as e:
-        load_bags(patients, FeatureStore(tmp_path))
+        load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
     assert "Carl" not in str(e.value)  # other news, once this is settled
     write(tmp_path, "b", 2)  # since then, with other options
     with pytest.raises(StoreError, match=r"1 of 3 slides have no features.*Carl \(c\)"):
-        load_bags(patients, FeatureStore(tmp_path))
+        load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
 
 
 def test_long_lists_of_patients_are_cut(tmp_path, cohort):
     names = [f"p{number:02}" for number in range(11)]
     patients = cohort([(name, name) for name in names], dict.fromkeys(names, 0))
     with pytest.raises(StoreError, match="and 3 more"):
-        load_bags(patients, FeatureStore(tmp_path))
+        load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
 
 
 def test_two_recipes_in_one_cohort_are_refused(tmp_path, write, cohort):
@@ -56,12 +72,12 @@ def test_two_recipes_in_one_cohort_are_refused(tmp_path, write, cohort):
     write(tmp_path, "b", 3, encoder="other")
     patients = cohort([("a", "A"), ("b", "B")], {"A": 0, "B": 1})
     with pytest.raises(StoreError, match=r"slides a and b .* one recipe"):
-        load_bags(patients, FeatureStore(tmp_path))
+        load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
 
 
 def test_bags_without_positions(tmp_path, write, cohort):
     write(tmp_path, "a", 3, placed=False)
-    bags = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path))
+    bags = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path), scratch=tmp_path)
     assert bags["A"].coords_N2 is None
     assert collate([bags["A"]]).coords_BN2 is None
 

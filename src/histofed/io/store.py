@@ -187,6 +187,17 @@ class FeatureStore:
         """Return what changes whenever a feature file does: its digest covers everything."""
         return self.digest(slide_id)
 
+    def shape(self, slide_id: str) -> tuple[int, int]:
+        """Return how many tiles a slide has, and features each."""
+        with open_h5(self.path(slide_id), "features") as file:
+            n_tiles, dim = file["features"].shape
+        return n_tiles, dim
+
+    def record(self, slide_id: str) -> Record:
+        """Return how the features of a slide were made, without reading them."""
+        with open_h5(self.path(slide_id), "features") as file:
+            return _read_record(file, slide_id)
+
     def read(self, slide_id: str) -> SlideFeatures:
         """Read the features of one slide.
 

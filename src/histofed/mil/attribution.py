@@ -51,7 +51,7 @@ def tile_scores(
         heads = {ATTENTION: output.attention_BN[0], **heads}
     found = []
     for slide_id, tiles in bag.tiles_of.items():
-        record = store.read(slide_id).record
+        record = store.record(slide_id)
         found.append(
             TileScores(
                 slide_id=slide_id,

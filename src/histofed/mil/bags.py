@@ -14,9 +14,11 @@ from torch.utils.data import Dataset
 
 from histofed.errors import StoreError
 from histofed.io.queue import RECORDS, WorkQueue
+from histofed.mil.memory import room_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from histofed.core.cohort import Cohort
     from histofed.core.types import Slide
@@ -30,7 +32,7 @@ class Bag:
     Attributes
     ----------
     features_ND
-        float16, as stored: twice the patients fit in memory.
+        float16, as stored: twice the patients fit in memory. A view of what all bags share.
     coords_N2
         Level-0 pixels of each tile's own slide, or None.
     tiles_of
@@ -99,33 +101,42 @@ class _Alike:
             raise StoreError(msg)
 
 
-def load_bags(cohort: Cohort, store: FeatureStore) -> dict[str, Bag]:
-    """Read every patient's features into memory, once.
+def load_bags(cohort: Cohort, store: FeatureStore, *, scratch: Path) -> dict[str, Bag]:
+    """Read every patient's features, once: in memory, or in a file where they are larger.
+
+    Parameters
+    ----------
+    scratch
+        Folder for that file, which has no name there.
 
     Raises
     ------
     StoreError
         Slides without features or without tissue (they are named), files of different recipes in
         one cohort, or two patients with one image.
+    OutputUnwritable
+        Features larger than memory find no room in ``scratch``.
     """
     _check_all_there(cohort, store)
-    bags = {}
+    shapes = [store.shape(slide.slide_id) for slide in cohort.slides]
+    room_ND = room_for(sum(n for n, _ in shapes), shapes[0][1], scratch=scratch)
+    bags, start = {}, 0
     alike = _Alike()
     for patient in cohort.patients:
-        slides = [store.read(slide.slide_id) for slide in cohort.slides_of(patient)]
-        for slide in slides:
-            alike.check(patient, slide)
-        tiles_of, start = {}, 0
-        for slide in slides:
-            stop = start + len(slide.features_ND)
-            tiles_of[slide.record.slide_id] = slice(start, stop)
+        first, coords, tiles_of = start, [], {}
+        for slide in cohort.slides_of(patient):
+            features = store.read(slide.slide_id)
+            alike.check(patient, features)
+            stop = start + len(features.features_ND)
+            room_ND[start:stop] = torch.from_numpy(features.features_ND)
+            coords.append(features.coords_N2)
+            tiles_of[slide.slide_id] = slice(start - first, stop - first)
             start = stop
-        coords = [slide.coords_N2 for slide in slides]
         bags[patient] = Bag(
             patient_id=patient,
             site=cohort.site_of[patient],
             label=cohort.labels[patient],
-            features_ND=torch.cat([torch.from_numpy(slide.features_ND) for slide in slides]),
+            features_ND=room_ND[first:start],
             coords_N2=None
             if any(c is None for c in coords)
             else torch.cat([torch.from_numpy(c) for c in coords if c is not None]),

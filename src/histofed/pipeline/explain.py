@@ -52,7 +52,7 @@ def run(config: ExplainConfig) -> int:
     stored = stored_config(folder)
     models = trained_models(folder, arm)
     cohort, features = stored_cohort(folder)
-    bags = load_bags(cohort, features)
+    bags = load_bags(cohort, features, scratch=Path(stored.work))
     held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm))}
     scores = ScoreStore(folder.scores)
     dim = int(next(iter(bags.values())).features_ND.shape[1])

@@ -123,13 +123,13 @@ def open_study(config: TrainConfig) -> Study:
     for fold in folds:
         check_no_leakage(fold)
     store = FeatureStore(Path(config.features))
-    bags = load_bags(cohort, store)
+    bags = load_bags(cohort, store, scratch=Path(config.work))
     return Study(
         config=config,
         task=task,
         cohort=cohort,
         bags=bags,
-        recipe=store.read(cohort.slides[0].slide_id).record.recipe,
+        recipe=store.record(cohort.slides[0].slide_id).recipe,
         moments={patient: Moments.of(bag.features_ND) for patient, bag in bags.items()},
         folds=folds,
         run=run,
@@ -172,7 +172,7 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
     cohort = read_cohort(table, build.task(config.task))
     slides = []
     for slide in cohort.slides:
-        record = store.read(slide.slide_id).record
+        record = store.record(slide.slide_id)
         if record.recipe.digest != inputs["recipe_digest"]:
             msg = f"{store.path(slide.slide_id)}: extracted with other options than the features "
             msg += f"that {run.path} was made from; train again"
