@@ -43,7 +43,7 @@ def read_batches(
     Parameters
     ----------
     skip_damaged
-        Leave out the tiles that lie where the slide is damaged, and only those.
+        Leave out the tiles that lie, to within a pixel, where the slide is damaged, and only those.
 
     Yields
     ------
