@@ -9,11 +9,11 @@ import pytest
 import tifffile
 
 from histofed.core.quality import bits
-from histofed.core.tiling import TileSpec
+from histofed.core.tiling import TileSpec, full_grid
 from histofed.errors import SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec
-from histofed.extract.reading import read_tile
+from histofed.extract.reading import read_batches, read_tile
 from histofed.extract.tiles import tile_slide, without_unreadable
 from histofed.extract.tissue import MaskRules
 from histofed.io.pyramid import write_pyramid
@@ -117,6 +117,21 @@ def test_damage_only_the_encoder_would_meet_is_flagged_when_met(tmp_path) -> Non
         assert tiles.record == found.record
         for x, y in tiles.coords_N2.tolist():
             read_tile(slide, TileSpec(), x, y)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_damage_does_not_slow_the_rest(tmp_path, fast) -> None:
+    """What can be read comes in batches, each block decoded once."""
+    path = slide_with_damage(tmp_path / "s.svs", pages=(0,))
+    with open_slide(path, fast=fast) as slide:
+        coords = full_grid(TileSpec(), slide.info)
+        batches = read_batches(slide, TileSpec(), coords, batch_size=8, skip_damaged=True)
+        found = [numbers for numbers, tiles in batches if len(tiles) == len(numbers)]
+        assert [len(numbers) for numbers in found] == [6, 6, 8, 8, 8, 8, 8, 8]
+        assert set(range(64)) - set(np.concatenate(found).tolist()) == {0, 1, 8, 9}
+        assert slide.blocks_decoded == slide.blocks_touched
+        with pytest.raises(SlideUnreadable, match="x=0, y=0"):
+            list(read_batches(slide, TileSpec(), coords, batch_size=8))
 
 
 def test_without_quality_damage_fails_the_slide(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Reading tiles: one, many in batches, or as many as a damaged slide has left.
+"""Reading tiles: one, or many in batches.
 
 Suffixes: N tiles, B tiles of a batch, H x W pixels, 3 RGB.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from histofed.core.tiling import level_box, level_boxes
-from histofed.errors import SlideUnreadable
 from histofed.extract.resampling import resampled, resampled_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from histofed.core.tiling import TileSpec
@@ -38,14 +36,25 @@ def read_batches(
     *,
     batch_size: int,
     threads: int = 0,
+    skip_damaged: bool = False,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
     """Yield tiles in batches of at most ``batch_size``, in the order that reads fastest.
+
+    Parameters
+    ----------
+    skip_damaged
+        Leave out the tiles that lie, to within a pixel, where the slide is damaged, and only those.
 
     Yields
     ------
     numbers_B, tiles_BHW3
         Rows of ``coords_N2``, and their tiles as RGB: those of `read_tile` to within two grey
         levels. Each tile comes once.
+
+    Raises
+    ------
+    SlideUnreadable
+        A tile cannot be read, unless ``skip_damaged``.
     """
     areas = level_boxes(spec, reader.info, coords_N2)
     width_px, height_px = areas.sizes_N2.max(axis=0, initial=1).tolist()
@@ -56,24 +65,6 @@ def read_batches(
         height_px=height_px,
         batch_size=batch_size,
         threads=threads,
+        skip_damaged=skip_damaged,
     ):
         yield numbers_B, resampled_batch(pixels_BHW3, areas, numbers_B, spec.size_px)
-
-
-def read_what_can_be(
-    reader: SlideReader, spec: TileSpec, coords_N2: NDArray[np.int64], *, batch_size: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Yield tiles as `read_batches` does, leaving out those that lie where a slide is damaged."""
-    seen_N = np.zeros(len(coords_N2), dtype=np.bool_)
-    try:
-        for numbers_B, tiles_BHW3 in read_batches(reader, spec, coords_N2, batch_size=batch_size):
-            seen_N[numbers_B] = True
-            yield numbers_B, tiles_BHW3
-    except SlideUnreadable:
-        # One by one, then: a batch does not say which of its tiles it was.
-        for number in np.flatnonzero(~seen_N):
-            try:
-                tile = read_tile(reader, spec, *coords_N2[number].tolist())
-            except SlideUnreadable:
-                continue
-            yield np.array([number]), tile[None]

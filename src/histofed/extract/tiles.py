@@ -16,7 +16,7 @@ from histofed.core.tiling import TileSpec, box_means, check_resolution, full_gri
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec, flags_of, foreign_light
-from histofed.extract.reading import read_what_can_be
+from histofed.extract.reading import read_batches
 from histofed.extract.resampling import RESAMPLING
 from histofed.extract.tissue.base import check_mask
 from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
@@ -183,7 +183,9 @@ def without_unreadable(
     assert tiles.flags_N is not None
     assert dropped is not None
     bad_N = np.ones(len(tiles.coords_N2), dtype=np.bool_)
-    for numbers_B, _ in read_what_can_be(reader, spec, tiles.coords_N2, batch_size=LOOK_BATCH):
+    for numbers_B, _ in read_batches(
+        reader, spec, tiles.coords_N2, batch_size=LOOK_BATCH, skip_damaged=True
+    ):
         bad_N[numbers_B] = False
     flags_N = np.concatenate([tiles.flags_N | _unreadable(bad_N), dropped.flags_N])
     coords_N2 = np.concatenate([tiles.coords_N2, dropped.coords_N2])
@@ -238,8 +240,8 @@ def _looked_at(
     check_resolution(spec, reader.info, f"{tiles.record.slide_id} (quality.mpp)")
     flags_N = np.full(len(tiles.coords_N2), bits(["unreadable"]), dtype=np.uint16)
     rows_N = np.flatnonzero(~skip_N)
-    for numbers_B, tiles_BHW3 in read_what_can_be(
-        reader, spec, tiles.coords_N2[rows_N], batch_size=LOOK_BATCH
+    for numbers_B, tiles_BHW3 in read_batches(
+        reader, spec, tiles.coords_N2[rows_N], batch_size=LOOK_BATCH, skip_damaged=True
     ):
         seen = rows_N[numbers_B]
         flags_N[seen] = flags_of(tiles_BHW3, tiles.tissue_N[seen], mpp=spec.mpp, spec=quality)

@@ -76,6 +76,14 @@ def test_many_rectangles_are_the_single_ones(test_data, name, fast, threads) -> 
         assert sorted(seen) == list(range(40))
 
 
+def test_the_decoder_is_given_memory_that_it_writes_through_the_caches(slide) -> None:
+    with open_slide(slide) as reader:
+        level = tiff_levels.stored_levels(slide, reader.info)[0]
+    content = slide.read_bytes()[level.offsets_bytes[0] :][: level.lengths_bytes[0]]
+    blocks = [level.decode(content, 0) for _ in range(9)]  # kept, so that each lies elsewhere
+    assert {block.ctypes.data % 32 for block in blocks} == {16}
+
+
 def test_each_block_is_decoded_once(slide) -> None:
     corners = np.stack(np.meshgrid(np.arange(0, 1400, 111), np.arange(0, 1100, 111)), -1)
     with open_slide(slide) as reader:
@@ -116,8 +124,9 @@ def test_nothing_to_read(slide) -> None:
         {"compression": "deflate", "predictor": True},
         {"compression": None},
         {"compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2)},
+        {"compression": "jpeg", "photometric": "rgb"},
     ],
-    ids=["lzw", "deflate", "none", "jpeg-420"],
+    ids=["lzw", "deflate", "none", "jpeg-420", "jpeg-rgb"],
 )
 def test_generic_tiff(tmp_path, stored) -> None:
     path = tmp_path / "g.tif"
@@ -233,6 +242,44 @@ def test_damage_is_refused_by_name_and_place_and_stays_there(tmp_path, slide) ->
             with pytest.raises(SlideUnreadable, match=r"slide hurt\.svs: the region at x=\d+, y=2"):
                 reader.read(0, 256, 256, width_px=50, height_px=50)
             assert reader.read(0, 0, 0, width_px=50, height_px=50).shape == (50, 50, 3)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_what_touches_damage_may_be_left_out_and_nothing_else(
+    tmp_path, slide, fast, threads
+) -> None:
+    content = bytearray(slide.read_bytes())
+    with tifffile.TiffFile(slide) as file:
+        page = file.pages[0]
+        for block in (0, 14):  # of 6 a row: at x, y = 0, 0 and 512, 512
+            offset, length = page.dataoffsets[block], page.databytecounts[block]
+            content[offset : offset + length] = bytes(length)
+    path = tmp_path / "hurt.svs"
+    path.write_bytes(content)
+    starts = np.arange(0, 1100, 100)
+    corners = np.stack(np.meshgrid(starts, starts), -1).reshape(-1, 2)
+    hurt = ((corners < 256) | ((corners + 100 > 512) & (corners < 768))).all(axis=1)
+    hurt &= (corners[:, 0] < 256) == (corners[:, 1] < 256)
+    with open_slide(path, fast=fast) as reader, open_slide(slide) as whole:
+        seen, sizes = [], []
+        for numbers, pixels in reader.read_many(
+            0,
+            corners,
+            width_px=100,
+            height_px=100,
+            batch_size=8,
+            threads=threads,
+            skip_damaged=True,
+        ):
+            seen.extend(numbers.tolist())
+            sizes.append(len(numbers))
+            for number, found in zip(numbers, pixels, strict=True):
+                expected = whole.read(0, *corners[number].tolist(), width_px=100, height_px=100)
+                assert np.abs(found.astype(int) - expected).max() <= 2
+        assert sorted(seen) == np.flatnonzero(~hurt).tolist()
+        assert len(sizes) <= -(-len(corners) // 8)  # in the batches they were to come in
+        assert reader.blocks_decoded == reader.blocks_touched
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_refused(slide) -> None:

@@ -65,6 +65,7 @@ class SlideReader(Protocol):
         height_px: int,
         batch_size: int,
         threads: int = 0,
+        skip_damaged: bool = False,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Read many rectangles of one level, in the order that costs least.
 
@@ -74,12 +75,19 @@ class SlideReader(Protocol):
             Top-left (x, y), pixels of that level.
         threads
             Threads that read beside the caller's; 0 reads on the caller's.
+        skip_damaged
+            Leave out the rectangles that cannot be read, and only those.
 
         Yields
         ------
         numbers_B, pixels_BHW3
             Which rectangles, and their pixels, until the next batch is asked for: the memory is
             used again. Each rectangle comes once. The batches do not depend on ``threads``.
+
+        Raises
+        ------
+        SlideUnreadable
+            A rectangle cannot be read, unless ``skip_damaged``.
         """
 
     def thumbnail(self, mpp: float) -> NDArray[np.uint8]:

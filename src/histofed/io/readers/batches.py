@@ -1,6 +1,6 @@
 """Batches of rectangles that fill up while blocks are decoded.
 
-Suffixes: N rectangles, B of a batch, P pairs of a rectangle and a block.
+Suffixes: N rectangles (by place), B of a batch, P pairs of a rectangle and a block.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Batches:
         self._shape = (min(batch_size, len(plan.order_N)), *size_px, 3)
         self._open: dict[int, NDArray[np.uint8]] = {}
         self._spare: list[NDArray[np.uint8]] = []
+        self._lost_N = np.zeros(len(plan.order_N), dtype=np.bool_)
         covered_px = int(plan.window_P6[:, 4:].prod(axis=1).sum())
         self._whole = covered_px == len(plan.order_N) * size_px[0] * size_px[1]
 
@@ -49,20 +50,25 @@ class Batches:
         pixels: NDArray[np.uint8] = self._open[batch][row]
         return pixels
 
+    def lose(self, visit: int) -> None:
+        """Leave out every rectangle that a visit was to serve: its block cannot be read."""
+        first, last = self.plan.start_V[visit], self.plan.start_V[visit + 1]
+        self._lost_N[self.plan.place_P[first:last]] = True
+
     def finish(self, visits: range) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
         """Yield numbers and pixels of the batches that these visits completed."""
         served = np.bincount(self._batches(visits), minlength=len(self._waiting))
         self._waiting -= served
         for batch in np.flatnonzero((served > 0) & (self._waiting == 0)).tolist():
             room = self._open.pop(batch)
-            yield self._result(batch, room)
+            yield from self._result(batch, room)
             self._spare.append(room)
 
     def untouched(self) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
         """Yield the batches of which nothing is on the slide."""
         never = np.setdiff1d(np.arange(len(self._waiting)), self.plan.place_P // self._batch_size)
         for batch in never.tolist():
-            yield self._result(batch, self._room())
+            yield from self._result(batch, self._room())
 
     def _batches(self, visits: range) -> Ints:
         """Return the batch of every pair of some visits."""
@@ -75,7 +81,14 @@ class Batches:
             room.fill(BACKGROUND)
         return room
 
-    def _result(self, batch: int, room: NDArray[np.uint8]) -> tuple[Ints, NDArray[np.uint8]]:
-        start = batch * self._batch_size
-        numbers = self.plan.order_N[start : start + self._batch_size]
-        return numbers, room[: len(numbers)]
+    def _result(
+        self, batch: int, room: NDArray[np.uint8]
+    ) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
+        """Yield the rectangles of a batch, if any is left."""
+        places = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
+        numbers_B, lost_B = self.plan.order_N[places], self._lost_N[places]
+        pixels_BHW3 = room[: len(numbers_B)]
+        if not lost_B.any():
+            yield numbers_B, pixels_BHW3
+        elif not lost_B.all():
+            yield numbers_B[~lost_B], pixels_BHW3[~lost_B]

@@ -60,21 +60,33 @@ class OpenSlideReader:
         height_px: int,
         batch_size: int,
         threads: int = 0,
+        skip_damaged: bool = False,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Read many rectangles of one level, row by row; see `SlideReader.read_many`."""
 
-        def read(corner: list[int]) -> NDArray[np.uint8]:
-            return self.read(level, *corner, width_px=width_px, height_px=height_px)
+        def read(corner: list[int]) -> NDArray[np.uint8] | None:
+            try:
+                return self.read(level, *corner, width_px=width_px, height_px=height_px)
+            except SlideUnreadable:
+                if skip_damaged:
+                    return None
+                raise
 
         order_N = np.lexsort((corners_N2[:, 0], corners_N2[:, 1]))
         room = np.empty((batch_size, height_px, width_px, 3), dtype=np.uint8)
         with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="regions") as pool:
-            every = pool.map if threads else map
+            # Threads share a handle, so its errors: alone, each is of the rectangle being read.
+            every = pool.map if threads and not skip_damaged else map
             for start in range(0, len(order_N), batch_size):
                 numbers_B = order_N[start : start + batch_size]
-                for row, pixels in enumerate(every(read, corners_N2[numbers_B].tolist())):
-                    room[row] = pixels
-                yield numbers_B, room[: len(numbers_B)]
+                found: list[int] = []
+                regions = every(read, corners_N2[numbers_B].tolist())
+                for number, pixels in zip(numbers_B.tolist(), regions, strict=True):
+                    if pixels is not None:
+                        room[len(found)] = pixels
+                        found.append(number)
+                if found:
+                    yield np.array(found), room[: len(found)]
 
     def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
         """Read the whole slide; see `SlideReader.thumbnail`."""

@@ -12,7 +12,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -78,18 +79,20 @@ class TiffReader:
         height_px: int,
         batch_size: int,
         threads: int = 0,
+        skip_damaged: bool = False,
     ) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
         """Read many rectangles of one level; see `SlideReader.read_many`."""
         stored = self._levels[level]
         plan = plan_reading(corners_N2, (width_px, height_px), stored.axes)
         self.blocks_touched += plan.touched
         batches = Batches(plan, (height_px, width_px), batch_size)
+        visit = partial(self._visit, stored, batches, skip_damaged=skip_damaged)
         with _submitter(threads) as submit:
             running: deque[Future[range]] = deque()
             for start in range(0, len(plan.block_V), VISITS_AT_ONCE):
                 visits = range(start, min(start + VISITS_AT_ONCE, len(plan.block_V)))
                 batches.begin(visits)
-                running.append(submit(self._visit, stored, batches, visits))
+                running.append(submit(visit, visits))
                 if len(running) > 2 * threads:
                     yield from self._finish(running.popleft(), batches)
             while running:
@@ -112,10 +115,18 @@ class TiffReader:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _visit(self, stored: StoredLevel, batches: Batches, visits: range) -> range:
+    def _visit(
+        self, stored: StoredLevel, batches: Batches, visits: range, *, skip_damaged: bool
+    ) -> range:
         """Decode blocks and hand their pixels over; runs on any thread."""
         for visit in visits:
-            pixels = self._block(stored, int(batches.plan.block_V[visit]))
+            try:
+                pixels = self._block(stored, int(batches.plan.block_V[visit]))
+            except SlideUnreadable:
+                if not skip_damaged:
+                    raise
+                batches.lose(visit)
+                continue
             for place, (top, left, y, x, height, width) in batches.plan.pairs(visit):
                 target = batches.pixels(place)[top : top + height, left : left + width]
                 target[:] = 255 if pixels is None else pixels[y : y + height, x : x + width]
@@ -166,9 +177,9 @@ def _submitter(threads: int) -> Iterator[Callable[..., Future[range]]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _at_once(function: Callable[..., range], *arguments: Any) -> Future[range]:
+def _at_once(function: Callable[[range], range], visits: range) -> Future[range]:
     done: Future[range] = Future()
-    done.set_result(function(*arguments))
+    done.set_result(function(visits))
     return done
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import imagecodecs
 import numpy as np
 import tifffile
 
@@ -114,18 +116,7 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
     if page.dtype != np.uint8 or page.samplesperpixel != 3:
         msg = f"pixels of {page.samplesperpixel} x {page.dtype}, not 8-bit RGB"
         raise NotForTiffReader(msg)
-    decode, tables = page.decode, page.jpegtables
     is_jpeg = page.compression == tifffile.COMPRESSION.JPEG
-
-    def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
-        # The decoder fills with grey what a JPEG that ends early leaves open.
-        if is_jpeg and not data.endswith(JPEG_END) and not data.rstrip(b"\0").endswith(JPEG_END):
-            msg = "its JPEG ends early"
-            raise ValueError(msg)
-        block, _, _ = decode(data, number, jpegtables=tables)
-        assert block is not None  # only empty data gives none
-        return np.asarray(block[0])
-
     sides_px = ((page.imagewidth, page.tilewidth), (page.imagelength, page.tilelength))
     across, down = (
         Axis(length_px=length_px, block_px=block_px, n_blocks=-(-stored_px // block_px))
@@ -135,5 +126,50 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
         axes=(across, down),
         offsets_bytes=tuple(page.dataoffsets),
         lengths_bytes=tuple(page.databytecounts),
-        decode=pixels,
+        decode=_jpeg_decoder(page) if is_jpeg else _other_decoder(page),
     )
+
+
+def _jpeg_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
+    shape, tables = (page.tilelength, page.tilewidth, 3), page.jpegtables
+    # Some scanners store RGB as it is; the marker of JFIF would say that it is YCbCr.
+    is_rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
+
+    def pixels(data: bytes, _number: int) -> NDArray[np.uint8]:
+        # The decoder fills with grey what a JPEG that ends early leaves open.
+        if not data.endswith(JPEG_END) and not data.rstrip(b"\0").endswith(JPEG_END):
+            msg = "its JPEG ends early"
+            raise ValueError(msg)
+        block = imagecodecs.jpeg8_decode(
+            data,
+            tables=tables,
+            colorspace="RGB" if is_rgb else None,
+            outcolorspace="RGB",
+            out=cached_memory(shape),
+        )
+        return np.asarray(block)
+
+    return pixels
+
+
+def cached_memory(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return memory for decoded pixels that begins between two multiples of 32 bytes.
+
+    On a multiple, libjpeg-turbo stores past the processor's caches (jdcolext-avx2.asm), as suits
+    pixels that nobody wants soon. These are copied at once: so, they are decoded a quarter faster.
+    """
+    size_bytes = math.prod(shape)
+    memory = np.empty(size_bytes + 32, dtype=np.uint8)
+    start = (16 - memory.ctypes.data) % 32
+    return memory[start : start + size_bytes].reshape(shape)
+
+
+def _other_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
+    decode, tables = page.decode, page.jpegtables
+
+    def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
+        block, _, _ = decode(data, number, jpegtables=tables)
+        assert block is not None  # only empty data gives none
+        return np.asarray(block[0])
+
+    return pixels
