@@ -98,7 +98,7 @@ def test_every_task_belongs_to_a_cancer_and_every_name_is_its_file():
     ],
 )
 def test_every_choice_of_every_group_composes(group, choice):
-    verb = "extract" if group in ("encoder", "tissue") else "federate"
+    verb = "extract" if group in ("encoder", "tissue", "stain") else "federate"
     config = compose(verb, [f"{group}={choice}"])
     assert isinstance(config, DictConfig)
 

@@ -36,6 +36,7 @@ LATER_PARAMETERS: dict[str, Any] = {
     "min_tissue_um2": 0.0,
     "source_digest": "",
     "quality": {},
+    "stain": {},
 }
 """Parts of a record that came after version 1, with the value that means "as before"."""
 
@@ -54,6 +55,8 @@ class Recipe:
         What was looked for in the tiles and which flags dropped one; empty if nothing was.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
+    stain
+        Stain normalisation and its parameters; empty for tiles as they were scanned.
     """
 
     spec: TileSpec | None
@@ -62,6 +65,7 @@ class Recipe:
     encoder: str = ""
     encoder_digest: str = ""
     quality: dict[str, Any] = field(default_factory=dict)
+    stain: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

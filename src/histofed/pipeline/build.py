@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from histofed.extract.encoders import TileEncoder
     from histofed.extract.quality import QualitySpec
+    from histofed.extract.stain import StainMethod
     from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
     from histofed.mil.aggregators import Aggregator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
     "tissue": "histofed.extract.tissue.",
+    "stain": "histofed.extract.stain.",
     "aggregator": "histofed.mil.aggregators.",
     "strategy": "histofed.federation.strategies.",
 }
@@ -40,6 +42,7 @@ GIVEN = {
     "aggregator": {"dim", "n_classes"},
     "encoder": {"device", "precision"},
     "tissue": set[str](),
+    "stain": set[str](),
     "strategy": set[str](),
 }
 """Arguments that come from the data or from the verb's own options."""
@@ -78,6 +81,12 @@ def tile_spec(config: TilingConfig) -> TileSpec:
 def tissue(config: Mapping[str, Any]) -> TissueMethod:
     """Return the tissue method, its weights loaded where it has some."""
     built: TissueMethod = _make("tissue", config)
+    return built
+
+
+def stain(config: Mapping[str, Any]) -> StainMethod:
+    """Return the stain method, its reference learned where one was given."""
+    built: StainMethod = _make("stain", config)
     return built
 
 

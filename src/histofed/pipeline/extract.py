@@ -27,12 +27,12 @@ def run(config: ExtractConfig) -> int:
     tile_store = TileStore(Path(config.work) / "tiles")
     store = FeatureStore(Path(config.features))
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
-    quality = build.quality(config.quality)
+    quality, stain = build.quality(config.quality), build.stain(config.stain)
     slides = chosen_slides(config)
     encoder = build.encoder(
         config.encoder, spec=spec, device=config.device, precision=config.precision
     )
-    recipe = feature_recipe(spec, tissue, encoder, quality)
+    recipe = feature_recipe(spec, tissue, encoder, quality, stain=stain)
 
     def work(slide: Slide) -> Outcome:
         with opened(slide, config) as reader:
@@ -55,6 +55,7 @@ def run(config: ExtractConfig) -> int:
                 encode_slide,
                 reader,
                 encoder=encoder,
+                stain=stain,
                 record=record,
                 batch_size=config.batch_size,
                 # One thread reads ahead in any case; more share its work.

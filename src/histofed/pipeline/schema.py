@@ -132,6 +132,7 @@ class ExtractConfig(TileConfig):
     device: str = MISSING
     precision: str = MISSING
     encoder: Any = MISSING
+    stain: Any = MISSING
 
 
 @dataclass
