@@ -70,7 +70,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Digest of every parameter; two files of one cohort must share it."""
-        return _digest(asdict(self))
+        return record_digest(asdict(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ class Record:
     @property
     def digest(self) -> str:
         """The cache key of the file."""
-        return _digest(asdict(self))
+        return record_digest(asdict(self))
 
     @property
     def side_px0(self) -> float:
@@ -182,6 +182,10 @@ class FeatureStore:
     def path(self, slide_id: str) -> Path:
         """Return where the features of a slide are or would be."""
         return self.folder / f"{slide_id}.h5"
+
+    def slide_ids(self) -> list[str]:
+        """Return the slides that have features, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.h5"))
 
     def digest(self, slide_id: str) -> str | None:
         """Return the digest of a slide's feature file, or None where there is none."""
@@ -439,7 +443,8 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
     return record
 
 
-def _digest(record: dict[str, Any]) -> str:
+def record_digest(record: dict[str, Any]) -> str:
+    """Return the sha256 of a record; later parameters that change nothing are left out."""
     plain = json.dumps(_without_unused(record), sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()
 

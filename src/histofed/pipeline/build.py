@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from histofed.extract.encoders import TileEncoder
     from histofed.extract.quality import QualitySpec
+    from histofed.extract.slide_encoders import SlideEncoder
     from histofed.extract.stain import StainMethod
     from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
@@ -33,6 +34,7 @@ NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
     "tissue": "histofed.extract.tissue.",
     "stain": "histofed.extract.stain.",
+    "slide_encoder": "histofed.extract.slide_encoders.",
     "aggregator": "histofed.mil.aggregators.",
     "strategy": "histofed.federation.strategies.",
 }
@@ -43,6 +45,7 @@ GIVEN = {
     "encoder": {"device", "precision"},
     "tissue": set[str](),
     "stain": set[str](),
+    "slide_encoder": set[str](),
     "strategy": set[str](),
 }
 """Arguments that come from the data or from the verb's own options."""
@@ -109,6 +112,12 @@ def encoder(
 
     registry.card(config.get("card", config["name"])).check(spec)
     built: TileEncoder = _make("encoder", config, device=device, precision=precision)
+    return built
+
+
+def slide_encoder(config: Mapping[str, Any]) -> SlideEncoder:
+    """Return the slide encoder, its weights loaded where it has some."""
+    built: SlideEncoder = _make("slide_encoder", config)
     return built
 
 

@@ -136,6 +136,16 @@ class ExtractConfig(TileConfig):
 
 
 @dataclass
+class EmbedConfig:
+    """Options of ``histofed embed``."""
+
+    features: str = MISSING
+    out: str | None = MISSING
+    overwrite: bool = MISSING
+    slide_encoder: Any = MISSING
+
+
+@dataclass
 class TrainConfig:
     """Options of ``histofed train``."""
 
@@ -237,6 +247,7 @@ class EncodersConfig:
 SCHEMAS: dict[str, type[Any]] = {
     "tile": TileConfig,
     "extract": ExtractConfig,
+    "embed": EmbedConfig,
     "encoders": EncodersConfig,
     "convert": ConvertConfig,
     "train": TrainConfig,

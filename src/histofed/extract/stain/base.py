@@ -96,11 +96,11 @@ class Normaliser(ABC, Generic[Learned]):
     n_tiles
         Tiles of the sample, evenly spaced over those kept of the slide; all if there are fewer.
     reference
-        A picture of well stained tissue to normalise to; None takes the published target.
+        A picture of well stained tissue to normalise to; None takes the method's standard.
     """
 
     method: ClassVar[str]
-    published: ClassVar[Any]
+    standard: ClassVar[Any]
 
     white: float = 240.0
     least_density: float = 0.15
@@ -126,7 +126,7 @@ class Normaliser(ABC, Generic[Learned]):
                 raise ConfigError(msg)
         for name in ("white", "least_density"):  # 240 and 240.0 must have the same digest
             object.__setattr__(self, name, float(getattr(self, name)))
-        target, digest = self.published, ""
+        target, digest = self.standard, ""
         if self.reference is not None:
             picture_HW3, digest = read_picture(Path(self.reference))
             pixels_N3 = _pixels(picture_HW3[None], per_side=REFERENCE_POINTS_PER_SIDE)
@@ -168,7 +168,7 @@ class Normaliser(ABC, Generic[Learned]):
             "least_density": self.least_density,
             "n_tiles": self.n_tiles,
             "points_per_side": POINTS_PER_SIDE,
-            "target": self.reference_digest or "published",
+            "target": self.reference_digest or "standard",
             **self.parameters(),
         }
 
