@@ -40,12 +40,18 @@ def test_stain_is_part_of_what_the_features_are(slides, tmp_path, table, capsys)
     assert plain.record.recipe.stain == {}
     assert macenko.record.recipe.stain["method"] == "macenko"
     assert plain.record.digest != macenko.record.digest
+    assert (tmp_path / "macenko" / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "plain" / "both.png").exists()
     assert not np.allclose(plain.features_ND, macenko.features_ND, atol=0.05)
     # The same folder does not take both.
     assert extract("features=" + str(tmp_path / "plain"), "stain=reinhard") == 3
     [row] = table(tmp_path / "plain" / "slides.csv")
     assert row["reason"].startswith("StoreError: ")
     assert FeatureStore(tmp_path / "plain").read("both").record == plain.record
+    # Unless it is asked to; no picture of another stain is left then.
+    assert extract("features=" + str(tmp_path / "macenko"), "overwrite=true") == 0
+    assert FeatureStore(tmp_path / "macenko").read("both").record == plain.record
+    assert not (tmp_path / "macenko" / "both.png").exists()
 
 
 def test_a_slide_of_one_stain_is_named_and_the_other_is_done(slides, tmp_path, table, capsys):

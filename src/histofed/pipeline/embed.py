@@ -44,9 +44,8 @@ def run(config: EmbedConfig) -> int:
     recipe = EmbeddingRecipe(slide_encoder=encoder.record, features=features)
     before = _rows(out, recipe, overwrite=config.overwrite)
     rows, failed = _embed(slide_ids, store, encoder, recipe=features, before=before)
-    if rows and {slide: row[0] for slide, row in rows.items()} != {
-        slide: row[0] for slide, row in before.items()
-    }:
+    changed = rows.keys() != before.keys() or any(rows[each] is not before[each] for each in rows)
+    if rows and changed:
         embeddings = Embeddings(
             recipe_digest=recipe.digest,
             slide_ids=tuple(rows),
@@ -158,12 +157,11 @@ def _close(
     for slide_id, error in failed.items():
         terminal.say(f"failed {slide_id}: {type(error).__name__}: {error}")
     n_kept = sum(1 for slide_id, row in rows.items() if before.get(slide_id) is row)
-    n_gone = len(before.keys() - rows.keys())
     counts = {
         "done": len(rows) - n_kept,
         "kept": n_kept,
         "failed": len(failed),
-        "gone": n_gone,
+        "gone": len(before.keys() - rows.keys()),
     }
     said = {
         "done": f"{counts['done']} slides",
