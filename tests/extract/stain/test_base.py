@@ -10,6 +10,7 @@ from PIL import Image
 from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError, SlideUnreadable, StainUnclear
 from histofed.extract.stain import AsScanned, Macenko, Reinhard
+from histofed.extract.stain.augment import hed_jitter
 from histofed.extract.stain.base import sampled
 from histofed.extract.stain.density import optical_density
 from histofed.extract.stain.reinhard import TARGET
@@ -71,6 +72,14 @@ def test_more_tiles_in_the_sample_change_little(slide, method) -> None:
     some = sampled(reader, tiles, n_tiles=4)
     few, many = (method(n_tiles=n).fit(reader, tiles)(some) for n in (24, 10_000))
     assert np.abs(few.astype(int) - many).mean() < 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_tiles_stay_on_their_device(tissue, method, flatten) -> None:
+    tile = tissue.in_stain(SITES[0].stain)
+    found = method().learned(flatten(tile), name="tissue")
+    assert method().brought(tile.to("meta"), found).device.type == "meta"
+    assert hed_jitter(tile.to("meta"), sigma=0.1, seed=0).device.type == "meta"
 
 
 def test_as_scanned_is_untouched_and_reads_nothing() -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-LEAST_STAINED = 0.05
-"""Share of the pixels that must be stained: tiles of tissue have far more, those of glass none."""
+LEAST_STAINED = 0.01
+"""Share of the pixels that must be stained: tiles of fat cells have some percent, glass none."""
 
 LEAST_COLOUR_DEG = 5.0
 """Angle between the mean density and grey, (1, 1, 1); haematoxylin is at 13 degrees or more."""
