@@ -99,7 +99,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tissue.max_hole_um2": Range(0),
     "stain.white": Range(1, 255),
     "stain.least_density": Range(0.01, 1),
-    "stain.n_tiles": Range(1, 10_000),
+    "stain.n_tiles": Range(1, 1000),
     "stain.angle_percentile": Range(0, 25),
     "stain.most_percentile": Range(50, 100),
     "sharing.stale_after_s": ABOVE_0,

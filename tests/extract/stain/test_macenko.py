@@ -143,8 +143,19 @@ def test_what_has_no_two_stains_is_refused(unclear, flatten) -> None:
         Macenko().learned(flatten(tile), name="slide S1")
 
 
+def test_a_stain_that_hardly_a_pixel_has_is_refused() -> None:
+    """Without a percentile one pixel decides what the second stain is."""
+    amounts = torch.linspace(0.3, 1.2, 2000).double()
+    light = 240 * 10 ** -(amounts[:, None] * PUBLISHED.vectors_S3[0])
+    light[7] = torch.tensor([235.0, 60, 120])
+    with pytest.raises(StainUnclear, match=r"slide S1: its strongest pixels hold .* of eosin"):
+        Macenko(angle_percentile=0).learned(light, name="slide S1")
+    with pytest.raises(StainUnclear, match="one stain"):
+        Macenko().learned(light, name="slide S1")
+
+
 @pytest.mark.parametrize(
-    "options", [{"angle_percentile": 30}, {"most_percentile": 10}, {"white": 0}, {"n_tiles": 0}]
+    "options", [{"angle_percentile": 30}, {"most_percentile": 10}, {"white": 0}, {"n_tiles": 1001}]
 )
 def test_impossible_parameters_are_refused(options) -> None:
     with pytest.raises(ConfigError, match=rf"stain\.{next(iter(options))}"):

@@ -119,7 +119,8 @@ class Normaliser(ABC, Generic[Learned]):
         StainUnclear
             The reference's stains cannot be told apart.
         """
-        limits = {"white": (1.0, 255.0), "least_density": (0.01, 1.0), "n_tiles": (1, 10_000)}
+        # torch finds percentiles of 16 million pixels, 1000 tiles, and not of more.
+        limits = {"white": (1.0, 255.0), "least_density": (0.01, 1.0), "n_tiles": (1, 1000)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 msg = f"stain.{name} is from {low:g} to {high:g}, got {getattr(self, name)}"
