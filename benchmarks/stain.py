@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--encoder", default="efficientnet_lite0", help="any of configs/encoder/")
     arguments = parser.parse_args()
-    slides, n_tiles = (1, 24) if arguments.quick else (4, 64)
+    slides, n_tiles = (1, 24) if arguments.quick else (2, 32)
     result = measure(slides=slides, n_tiles=n_tiles, encoder_name=arguments.encoder)
     for name, value in result["figures"].items():
         print(f"{name}: {value:.4g}")
