@@ -28,6 +28,7 @@ VERBS = {
     "demo": "the whole way on a synthetic cohort of four hospitals",
     "tile": "find the tissue of slides and the tiles in it",
     "extract": "encode the tiles of slides into features",
+    "embed": "one embedding per slide from the features of its tiles",
     "encoders": "the tile encoders there are, and who may use them",
     "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",

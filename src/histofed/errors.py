@@ -9,7 +9,8 @@
     │   ├── SlideUnreadable  not a slide, truncated, vanished
     │   ├── MissingMpp       the file does not say its microns per pixel
     │   ├── NoTissue         nothing to tile
-    │   └── OffStain         not seen in white light through a stain
+    │   ├── OffStain         not seen in white light through a stain
+    │   └── StainUnclear     its stains cannot be told apart
     ├── StoreError           a feature or score file at fault           (also ValueError)
     │   └── FileDamaged      truncated or overwritten
     ├── OutputUnwritable     disk full, no permission                   (also OSError)
@@ -52,6 +53,10 @@ class NoTissue(SlideError):
 
 class OffStain(SlideError):
     """The slide was not seen in white light through a stain: fluorescence, or wrong colours."""
+
+
+class StainUnclear(SlideError):
+    """The stains of a slide cannot be told apart: it is grey, white, or of one stain."""
 
 
 class StoreError(HistofedError, ValueError):

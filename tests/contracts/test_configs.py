@@ -26,6 +26,7 @@ REQUIRED = {
     "explain": ["run=r"],
     "review": ["run=r"],
     "convert": ["source=s", "out=o"],
+    "embed": ["features=f"],
 }
 """Options without a default; every other verb composes from nothing."""
 
@@ -83,7 +84,7 @@ def test_the_four_cancers_are_there():
 
 def test_every_task_belongs_to_a_cancer_and_every_name_is_its_file():
     assert {task for _, task in cancers_and_tasks()} == set(groups()["task"])
-    for group in ("cancer", "task", "encoder"):
+    for group in ("cancer", "task", "encoder", "slide_encoder"):
         for choice in groups()[group]:
             assert OmegaConf.load(config_dir() / group / f"{choice}.yaml").name == choice
 
@@ -98,8 +99,9 @@ def test_every_task_belongs_to_a_cancer_and_every_name_is_its_file():
     ],
 )
 def test_every_choice_of_every_group_composes(group, choice):
-    verb = "extract" if group in ("encoder", "tissue") else "federate"
-    config = compose(verb, [f"{group}={choice}"])
+    extracting = dict.fromkeys(("encoder", "tissue", "stain"), "extract")
+    verb = (extracting | {"slide_encoder": "embed"}).get(group, "federate")
+    config = compose(verb, [*REQUIRED.get(verb, []), f"{group}={choice}"])
     assert isinstance(config, DictConfig)
 
 

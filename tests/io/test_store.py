@@ -222,6 +222,11 @@ def test_the_digest_does_not_depend_on_the_order_of_tissue_parameters() -> None:
     assert recipe.digest == RECORD.recipe.digest
 
 
+def test_a_recipe_from_before_later_parameters_keeps_its_digest() -> None:
+    recipe = Recipe(spec=TileSpec(), tissue={"method": "o"}, encoder="e", encoder_digest="d")
+    assert recipe.digest == "bd66e2fdc331596f8155a757af6aa13708f1d500f9b3cbad912693604475695e"
+
+
 def test_the_digest_of_the_file_is_that_of_the_record(tmp_path) -> None:
     store = FeatureStore(tmp_path)
     assert store.digest("S1") is None

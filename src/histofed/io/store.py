@@ -36,6 +36,7 @@ LATER_PARAMETERS: dict[str, Any] = {
     "min_tissue_um2": 0.0,
     "source_digest": "",
     "quality": {},
+    "stain": {},
 }
 """Parts of a record that came after version 1, with the value that means "as before"."""
 
@@ -54,6 +55,8 @@ class Recipe:
         What was looked for in the tiles and which flags dropped one; empty if nothing was.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
+    stain
+        Stain normalisation and its parameters; empty for tiles as they were scanned.
     """
 
     spec: TileSpec | None
@@ -62,11 +65,12 @@ class Recipe:
     encoder: str = ""
     encoder_digest: str = ""
     quality: dict[str, Any] = field(default_factory=dict)
+    stain: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Digest of every parameter; two files of one cohort must share it."""
-        return _digest(asdict(self))
+        return record_digest(asdict(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,7 @@ class Record:
     @property
     def digest(self) -> str:
         """The cache key of the file."""
-        return _digest(asdict(self))
+        return record_digest(asdict(self))
 
     @property
     def side_px0(self) -> float:
@@ -178,6 +182,10 @@ class FeatureStore:
     def path(self, slide_id: str) -> Path:
         """Return where the features of a slide are or would be."""
         return self.folder / f"{slide_id}.h5"
+
+    def slide_ids(self) -> list[str]:
+        """Return the slides that have features, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.h5"))
 
     def digest(self, slide_id: str) -> str | None:
         """Return the digest of a slide's feature file, or None where there is none."""
@@ -446,7 +454,8 @@ def _read_record(file: h5py.File, slide_id: str) -> Record:
     return record
 
 
-def _digest(record: dict[str, Any]) -> str:
+def record_digest(record: dict[str, Any]) -> str:
+    """Return the sha256 of a record; later parameters that change nothing are left out."""
     plain = json.dumps(_without_unused(record), sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from histofed.extract.encoders import TileEncoder
     from histofed.extract.quality import QualitySpec
+    from histofed.extract.slide_encoders import SlideEncoder
+    from histofed.extract.stain import StainMethod
     from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
     from histofed.mil.aggregators import Aggregator
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
     "tissue": "histofed.extract.tissue.",
+    "stain": "histofed.extract.stain.",
+    "slide_encoder": "histofed.extract.slide_encoders.",
     "aggregator": "histofed.mil.aggregators.",
     "strategy": "histofed.federation.strategies.",
 }
@@ -40,6 +44,8 @@ GIVEN = {
     "aggregator": {"dim", "n_classes"},
     "encoder": {"device", "precision"},
     "tissue": set[str](),
+    "stain": set[str](),
+    "slide_encoder": set[str](),
     "strategy": set[str](),
 }
 """Arguments that come from the data or from the verb's own options."""
@@ -81,6 +87,12 @@ def tissue(config: Mapping[str, Any]) -> TissueMethod:
     return built
 
 
+def stain(config: Mapping[str, Any]) -> StainMethod:
+    """Return the stain method, its reference learned where one was given."""
+    built: StainMethod = _make("stain", config)
+    return built
+
+
 def quality(config: QualityConfig) -> QualitySpec:
     """Return what counts as a flaw of a tile, and which flaws drop one."""
     from histofed.extract.quality import QualitySpec
@@ -100,6 +112,12 @@ def encoder(
 
     registry.card(config.get("card", config["name"])).check(spec)
     built: TileEncoder = _make("encoder", config, device=device, precision=precision)
+    return built
+
+
+def slide_encoder(config: Mapping[str, Any]) -> SlideEncoder:
+    """Return the slide encoder, its weights loaded where it has some."""
+    built: SlideEncoder = _make("slide_encoder", config)
     return built
 
 

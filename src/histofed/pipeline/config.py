@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hydra.core.override_parser.types import Override
 
-COMPONENTS = ("encoder", "tissue", "aggregator", "strategy")
+COMPONENTS = ("encoder", "tissue", "stain", "slide_encoder", "aggregator", "strategy")
 """Options that name a class of ours (``_target_``) and its arguments."""
 
 

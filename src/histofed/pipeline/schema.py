@@ -132,6 +132,17 @@ class ExtractConfig(TileConfig):
     device: str = MISSING
     precision: str = MISSING
     encoder: Any = MISSING
+    stain: Any = MISSING
+
+
+@dataclass
+class EmbedConfig:
+    """Options of ``histofed embed``."""
+
+    features: str = MISSING
+    out: str | None = MISSING
+    overwrite: bool = MISSING
+    slide_encoder: Any = MISSING
 
 
 @dataclass
@@ -236,6 +247,7 @@ class EncodersConfig:
 SCHEMAS: dict[str, type[Any]] = {
     "tile": TileConfig,
     "extract": ExtractConfig,
+    "embed": EmbedConfig,
     "encoders": EncodersConfig,
     "convert": ConvertConfig,
     "train": TrainConfig,
