@@ -12,7 +12,7 @@ from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.extract.overview import overview
 from histofed.extract.tiles import tissue_mask, without_unreadable
 from histofed.io.store import FeatureStore, TileStore
-from histofed.pipeline import build
+from histofed.pipeline import build, terminal
 from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
@@ -30,7 +30,15 @@ def run(config: ExtractConfig) -> int:
     quality = build.quality(config.quality)
     slides = chosen_slides(config)
     encoder = build.encoder(
-        config.encoder, spec=spec, device=config.device, precision=config.precision
+        config.encoder,
+        spec=spec,
+        device=config.device,
+        precision=config.precision,
+        engine=config.engine,
+    )
+    terminal.say(
+        f"Encoder {encoder.card.name}: engine {encoder.engine}, {encoder.precision} on "
+        f"{encoder.device}"
     )
     recipe = feature_recipe(spec, tissue, encoder, quality)
 
@@ -70,7 +78,7 @@ def run(config: ExtractConfig) -> int:
                 write_tiles(tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
                 features = encode(tiles)
             store.write(features)
-            return outcome(reader, tiles, status="done")
+            return replace(outcome(reader, tiles, status="done"), engine=encoder.engine)
 
     outcomes = each_slide(
         "Features",
