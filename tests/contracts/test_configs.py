@@ -212,6 +212,7 @@ def test_only_our_classes_are_ever_loaded(override):
         ("federate", "federation.epochs_per_round=0"),
         ("federate", "compare=[globally]"),
         ("extract", "batch_size=0"),
+        ("extract", "engine=steam"),
         ("tile", "mpp=-1"),
         ("tile", "tiling.min_tissue=3"),
         ("evaluate", "n_resamples=0"),

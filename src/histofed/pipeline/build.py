@@ -42,7 +42,7 @@ NAMESPACES = {
 
 GIVEN = {
     "aggregator": {"dim", "n_classes"},
-    "encoder": {"device", "precision"},
+    "encoder": {"device", "precision", "engine"},
     "tissue": set[str](),
     "stain": set[str](),
     "slide_encoder": set[str](),
@@ -106,12 +106,13 @@ def encoder(
     spec: TileSpec,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
 ) -> TileEncoder:
     """Return the tile encoder, its weights loaded; tiles it cannot take are refused before."""
     from histofed.extract.encoders import registry
 
     registry.card(config.get("card", config["name"])).check(spec)
-    built: TileEncoder = _make("encoder", config, device=device, precision=precision)
+    built: TileEncoder = _make("encoder", config, device=device, precision=precision, engine=engine)
     return built
 
 

@@ -14,7 +14,7 @@ from histofed.extract.stain.base import sampled
 from histofed.extract.tiles import tissue_mask, without_unreadable
 from histofed.io.atomic import atomic_path
 from histofed.io.store import FeatureStore, TileStore
-from histofed.pipeline import build
+from histofed.pipeline import build, terminal
 from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
@@ -40,7 +40,15 @@ def run(config: ExtractConfig) -> int:
     quality, stain = build.quality(config.quality), build.stain(config.stain)
     slides = chosen_slides(config)
     encoder = build.encoder(
-        config.encoder, spec=spec, device=config.device, precision=config.precision
+        config.encoder,
+        spec=spec,
+        device=config.device,
+        precision=config.precision,
+        engine=config.engine,
+    )
+    terminal.say(
+        f"Encoder {encoder.card.name}: engine {encoder.engine}, {encoder.precision} on "
+        f"{encoder.device}"
     )
     recipe = feature_recipe(spec, tissue, encoder, quality, stain=stain)
 
@@ -82,7 +90,7 @@ def run(config: ExtractConfig) -> int:
                 features = encode(tiles)
             write_stain_picture(store, reader, tiles, stain)
             store.write(features)  # last: where it is, the picture is too
-            return outcome(reader, tiles, status="done")
+            return replace(outcome(reader, tiles, status="done"), engine=encoder.engine)
 
     outcomes = each_slide(
         "Features",

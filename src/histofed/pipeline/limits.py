@@ -72,6 +72,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "read_threads": Range(1, 256),
     "dim": COUNT,
     "precision": OneOf(("auto", "fp32", "fp16", "bf16")),
+    "engine": OneOf(("auto", "eager", "folded", "compile")),
     "n_resamples": Range(100),
     "pictures": Range(0),
     "head": OneOf(("attention", "tile_logit")),

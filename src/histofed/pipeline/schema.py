@@ -131,6 +131,7 @@ class ExtractConfig(TileConfig):
     read_threads: int = MISSING
     device: str = MISSING
     precision: str = MISSING
+    engine: str = MISSING
     encoder: Any = MISSING
     stain: Any = MISSING
 

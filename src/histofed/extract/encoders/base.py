@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from histofed.extract.encoders.engines import prepared, tiles_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histofed.extract.encoders.cards import EncoderCard, Precision
+    from histofed.extract.encoders.engines import Engine, Forward
 
 CPU = torch.device("cpu")
 AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -31,6 +34,12 @@ class TileEncoder:
     """An encoder ready to use: card, module in eval mode, digest of its weights.
 
     ``precision`` is that of the arithmetic; weights stay in fp32, features are stored as fp16.
+    ``engine`` is how it is carried out, see `histofed.extract.encoders.engines`.
+
+    Raises
+    ------
+    ConfigError
+        The engine does not do for this module; see `histofed.extract.encoders.engines.prepared`.
     """
 
     card: EncoderCard
@@ -38,6 +47,8 @@ class TileEncoder:
     weights_digest: str
     device: torch.device = CPU
     precision: Precision = "fp32"
+    engine: Engine = "eager"
+    _forward: Forward = field(init=False, repr=False)
     _mean: torch.Tensor = field(init=False, repr=False)
     _std: torch.Tensor = field(init=False, repr=False)
 
@@ -48,10 +59,29 @@ class TileEncoder:
         for name, values in (("_mean", self.card.mean), ("_std", self.card.std)):
             scaled = 255 * torch.tensor(values, device=self.device).view(1, 3, 1, 1)
             object.__setattr__(self, name, scaled)
+        object.__setattr__(self, "_forward", self._prepared())
+
+    @torch.inference_mode()
+    def _prepared(self) -> Forward:
+        shape = (2, 3, self.card.input_px, self.card.input_px)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        noise = noise.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._arithmetic():
+            return prepared(
+                self.module,
+                self.engine,
+                name=self.card.name,
+                probe_B3HW=noise,
+                precision=self.precision,
+            )
 
     @property
     def digest(self) -> str:
-        """Digest of what the features depend on besides the pixels."""
+        """Digest of what the features depend on besides the pixels.
+
+        Precision moves them by percents; device and engine by less than fp16 keeps, or little
+        more, and so are not part of it.
+        """
         facts = {**self.card.determines, "precision": self.precision}
         text = json.dumps([facts, self.weights_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -64,11 +94,15 @@ class TileEncoder:
         pixels = torch.from_numpy(tiles_BHW3)
         if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
             pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        pixels = pixels.to(self.device).permute(0, 3, 1, 2).float()
-        pixels = framed(pixels, self.card)
+        pixels = pixels.to(self.device)
+        parts = pixels.split(tiles_at_once(self.device, len(pixels)))
+        return torch.cat([self._features(part) for part in parts]).cpu().numpy()
+
+    def _features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        pixels = framed(tiles_BHW3.permute(0, 3, 1, 2).float(), self.card)
         with self._arithmetic():
-            features = self.module(pixels.sub_(self._mean).div_(self._std))
-        return features.half().cpu().numpy()
+            features = self._forward(pixels.sub_(self._mean).div_(self._std))
+        return features.half()
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         if self.precision != "fp32":
