@@ -2,89 +2,177 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histofed.errors import SlideUnreadable
+from histofed.errors import SlideUnreadable, StoreError
 from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.feed import EncoderFeed
 from histofed.extract.overview import overview
 from histofed.extract.tiles import tissue_mask, without_unreadable
-from histofed.io.store import FeatureStore, TileStore
+from histofed.io.store import FeatureStore, SlideFeatures, TileStore
 from histofed.pipeline import build
+from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import each_slide
-from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
+from histofed.pipeline.slides import WORK_LEFT, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
     from histofed.core.types import Slide
+    from histofed.extract.feed import SlideFeed
+    from histofed.extract.quality import QualitySpec
+    from histofed.extract.tissue import TissueMethod
+    from histofed.io.readers import SlideReader
+    from histofed.io.store import Recipe, Record, SlideTiles
     from histofed.pipeline.schema import ExtractConfig
+    from histofed.pipeline.sharing import Ended, Steps
 
 
 def run(config: ExtractConfig) -> int:
-    """Extract features of every slide; return the exit code."""
-    tile_store = TileStore(Path(config.work) / "tiles")
-    store = FeatureStore(Path(config.features))
+    """Extract features of every slide, by every encoder; return the exit code."""
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     quality = build.quality(config.quality)
     slides = chosen_slides(config)
-    encoder = build.encoder(
+    encoders = build.encoders(
         config.encoder, spec=spec, device=config.device, precision=config.precision
     )
-    recipe = feature_recipe(spec, tissue, encoder, quality)
+    stores = {name: FeatureStore(folder) for name, folder in _folders(config).items()}
+    recipes = {
+        name: feature_recipe(spec, tissue, encoder, quality) for name, encoder in encoders.items()
+    }
+    results = {
+        name: SharedResults(
+            store,
+            recipe_digest=recipes[name].digest,
+            source_digest=tissue.source_digest,
+            config=config,
+        )
+        for name, store in stores.items()
+    }
+    with EncoderFeed(encoders, batch_size=config.batch_size) as feed:
+        extraction = _Extraction(
+            config=config,
+            tissue=tissue,
+            quality=quality,
+            recipes=recipes,
+            tile_store=TileStore(Path(config.work) / "tiles"),
+            stores=stores,
+            feed=feed,
+        )
+        outcomes = each_slide(
+            "Features",
+            slides,
+            extraction.steps,
+            results=results,
+            also_in=[extraction.tile_store.folder],
+            flush=feed.flush,
+        )
+    codes = set()
+    for name, store in stores.items():
+        following = (
+            f"histofed federate cohort={config.cohort or 'TABLE'} features={store.folder} "
+            "cancer=... task=..."
+        )
+        verb = "extract" if len(stores) == 1 else f"extract, {name}"
+        table = store.folder / "slides.csv"
+        codes.add(
+            close(verb, outcomes[name], folder=store.folder, table=table, following=following)
+        )
+    return WORK_LEFT if WORK_LEFT in codes else max(codes)
 
-    def work(slide: Slide) -> Outcome:
-        with opened(slide, config) as reader:
-            tiles, _ = tiles_of(
-                reader,
-                slide,
-                store=tile_store,
-                spec=spec,
-                tissue=tissue,
-                quality=quality,
-                overwrite=config.overwrite,
-            )
-            record = replace(tiles.record, recipe=recipe)
-            if found := store.digest(slide.slide_id):
-                path = store.path(slide.slide_id)
-                check_same(path, found=found, wanted=record.digest, overwrite=config.overwrite)
-            if found == record.digest:
-                return outcome(reader, tiles, status="kept")
-            encode = partial(
-                encode_slide,
-                reader,
-                encoder=encoder,
-                record=record,
-                batch_size=config.batch_size,
-                # One thread reads ahead in any case; more share its work.
-                threads=config.read_threads if config.read_threads > 1 else 0,
+
+def _folders(config: ExtractConfig) -> dict[str, Path]:
+    """Return encoder -> folder of its features; of several each has its own in ``features``."""
+    names, folder = build.each_encoder(config.encoder), Path(config.features)
+    return {name: folder if "_target_" in config.encoder else folder / name for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Extraction:
+    """What the work on every slide needs; recipes and stores by the name of the encoder."""
+
+    config: ExtractConfig
+    tissue: TissueMethod
+    quality: QualitySpec
+    recipes: Mapping[str, Recipe]
+    tile_store: TileStore
+    stores: Mapping[str, FeatureStore]
+    feed: EncoderFeed
+
+    def steps(self, slide: Slide, names: Sequence[str]) -> Steps:
+        """Make the features of a slide by the encoders of these names."""
+        ended: dict[str, Ended] = {}
+        with opened(slide, self.config) as reader:
+            tiles = self._tiles(reader, slide)
+            records = {name: replace(tiles.record, recipe=self.recipes[name]) for name in names}
+            for name, record in records.items():
+                try:
+                    if self._is_there(name, record):
+                        ended[name] = outcome(reader, tiles, status="kept")
+                except StoreError as error:
+                    ended[name] = error
+            lacking = [name for name in names if name not in ended]
+            if not lacking:
+                return ended
+            tiles, awaited = yield from self._read(reader, tiles, lacking)
+            done = outcome(reader, tiles, status="done")
+        yield awaited.features
+        for name, features_ND in awaited.features.result().items():
+            features = SlideFeatures(
+                record=records[name], features_ND=features_ND, coords_N2=tiles.coords_N2
             )
             try:
-                features = encode(tiles)
-            except SlideUnreadable:
-                # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
-                tiles = without_unreadable(reader, tiles, quality=quality)
-                thumbnail, _ = overview(reader, tissue.mpp)
-                mask = tissue_mask(tissue, thumbnail, slide_id=slide.slide_id, info=reader.info)
-                write_tiles(tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
-                features = encode(tiles)
-            store.write(features)
-            return outcome(reader, tiles, status="done")
+                self.stores[name].write(features)
+            except StoreError as error:
+                ended[name] = error
+            else:
+                ended[name] = done
+        return ended
 
-    outcomes = each_slide(
-        "Features",
-        slides,
-        work,
-        store=store,
-        recipe_digest=recipe.digest,
-        source_digest=tissue.source_digest,
-        config=config,
-        also_in=[tile_store.folder],
-    )
-    following = (
-        f"histofed federate cohort={config.cohort or 'TABLE'} features={config.features} "
-        "cancer=... task=..."
-    )
-    table = store.folder / "slides.csv"
-    return close("extract", outcomes, folder=store.folder, table=table, following=following)
+    def _tiles(self, reader: SlideReader, slide: Slide) -> SlideTiles:
+        spec = next(iter(self.recipes.values())).spec
+        assert spec is not None
+        tiles, _ = tiles_of(
+            reader,
+            slide,
+            store=self.tile_store,
+            spec=spec,
+            tissue=self.tissue,
+            quality=self.quality,
+            overwrite=self.config.overwrite,
+        )
+        return tiles
+
+    def _is_there(self, name: str, record: Record) -> bool:
+        """Whether the features that would be made are there; others are refused."""
+        store = self.stores[name]
+        found = store.digest(record.slide_id)
+        if found:
+            path, overwrite = store.path(record.slide_id), self.config.overwrite
+            check_same(path, found=found, wanted=record.digest, overwrite=overwrite)
+        return found == record.digest
+
+    def _read(
+        self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
+    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed]]:
+        """Hand over all tiles that can be read, and return them with what awaits their features."""
+        # Tiles are read beside the encoder in any case; more threads share that work.
+        threads = self.config.read_threads if self.config.read_threads > 1 else 0
+        try:
+            awaited = yield from encode_slide(
+                reader, tiles, self.feed, names=names, threads=threads
+            )
+        except SlideUnreadable:
+            # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
+            tiles = without_unreadable(reader, tiles, quality=self.quality)
+            thumbnail, _ = overview(reader, self.tissue.mpp)
+            slide_id, info = tiles.record.slide_id, reader.info
+            mask = tissue_mask(self.tissue, thumbnail, slide_id=slide_id, info=info)
+            write_tiles(self.tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=self.tissue.mpp)
+            awaited = yield from encode_slide(
+                reader, tiles, self.feed, names=names, threads=threads
+            )
+        return tiles, awaited

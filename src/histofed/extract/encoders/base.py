@@ -59,16 +59,17 @@ class TileEncoder:
     @torch.inference_mode()
     def encode(self, tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the features ``(B, D)`` of RGB tiles ``(B, H, W, 3)``."""
-        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
         tiles_BHW3 = np.require(tiles_BHW3, requirements="W")  # torch wants to be allowed to
-        pixels = torch.from_numpy(tiles_BHW3)
-        if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
-            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        pixels = pixels.to(self.device).permute(0, 3, 1, 2).float()
-        pixels = framed(pixels, self.card)
+        return self.features(torch.from_numpy(tiles_BHW3).to(self.device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        """Return the features ``(B, D)`` in fp16 of RGB tiles on the device; waits for nothing."""
+        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
+        pixels = framed(tiles_BHW3.permute(0, 3, 1, 2).float(), self.card)
         with self._arithmetic():
-            features = self.module(pixels.sub_(self._mean).div_(self._std))
-        return features.half().cpu().numpy()
+            features: torch.Tensor = self.module(pixels.sub_(self._mean).div_(self._std))
+        return features.half()
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         if self.precision != "fp32":
