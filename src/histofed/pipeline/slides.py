@@ -53,7 +53,7 @@ class Outcome:
     decoded_per_touched
         Stored blocks that were decoded for each one needed; 0 where the reader does not tell.
     seconds
-        What the work took, when it was done.
+        From taking the slide to writing its result, when it was done; the next one begins before.
     reason
         Class and message of the failure.
     attempts

@@ -64,7 +64,10 @@ class Transfers:
     def room(self, n_tiles: int, size_px: int) -> torch.Tensor:
         """Return memory for a batch of RGB tiles; on CUDA it is taken from used batches again."""
         shape = (n_tiles, size_px, size_px, 3)
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_cuda)
+        if not self._is_cuda:
+            return torch.empty(shape, dtype=torch.uint8)
+        with torch.cuda.device(self._device):  # else the first GPU would be taken into use too
+            return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
     @torch.inference_mode()
     def start(self, tiles_BHW3: torch.Tensor, names: Sequence[str]) -> Started:
