@@ -10,6 +10,7 @@ on one thread; a process has claims on the slide that it reads and on those whos
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -151,7 +152,7 @@ class _SharedWork:
         is_last = waited = False
         while left:
             still = [slide for slide in left if not self._try(slide, is_last=is_last)]
-            self._settle(everything=True)
+            self._settle(most=0)
             idle, left = len(still) == len(left), still
             if not idle or not is_last:
                 is_last = idle
@@ -176,7 +177,7 @@ class _SharedWork:
             return False
         died = [look for look in free.values() if look.state == "died"]
         # If it kills this process too, no other slide shall be suspected.
-        self._settle(everything=bool(died))
+        self._settle(most=0 if died else MOST_OPEN - 1)
         job = self._claimed(slide, free)
         if job is None:
             return False
@@ -185,7 +186,8 @@ class _SharedWork:
             who = died[0].history[-1].owner
             terminal.say(f"{slide.slide_id}: {who}, died while working on it; trying again")
         self._begin(job)
-        self._settle(everything=bool(died))
+        if died:
+            self._settle(most=0)
         return job.is_all
 
     def _claimed(self, slide: Slide, looks: Mapping[str, Look]) -> _Job | None:
@@ -253,10 +255,10 @@ class _SharedWork:
             if job.is_all:
                 self._on_slide(note=job.slide.slide_id)
 
-    def _settle(self, *, everything: bool = False) -> None:
-        """End the work on slides whose features are there; or wait until all of them are."""
+    def _settle(self, *, most: float = math.inf) -> None:
+        """End the work on slides whose features are there; wait while more than ``most`` wait."""
         while waiting := [job for job in self._jobs if job.awaited is not None]:
-            if everything or len(self._jobs) >= MOST_OPEN:
+            if len(waiting) > most:
                 self._flush()
                 wait([job.awaited for job in waiting if job.awaited], return_when=FIRST_COMPLETED)
             ready = [job for job in waiting if job.awaited and job.awaited.done()]
