@@ -123,6 +123,26 @@ def test_what_was_begun_is_given_back_when_stopped(encoder, monkeypatch) -> None
     assert not queue.attempts("d")
 
 
+def test_an_error_of_the_encoder_is_no_slides_fault(encoder, monkeypatch) -> None:
+    def on_read(name: str, part: int) -> None:
+        if (name, part) == ("b", 2):
+            encoder.waiting["a"].set_exception(RuntimeError("of the encoder"))
+
+    monkeypatch.setattr(encoder, "on_read", on_read)
+    steps = encoder.steps
+
+    def passes_on(slide: Slide, names):
+        waits = steps(slide, names)
+        yield from (next(waits), next(waits))
+        yield (future := next(waits))
+        future.result()
+
+    monkeypatch.setattr(encoder, "steps", passes_on)
+    with pytest.raises(RuntimeError, match="of the encoder"):
+        encoder.run("abc")
+    assert all(encoder.queue.attempts(name)[-1].released for name in "ab")
+
+
 def test_no_more_slides_are_held_than_is_allowed(encoder, monkeypatch) -> None:
     monkeypatch.setattr(sharing, "MOST_OPEN", 2)
     assert set(encoder.run("abcde").values()) == {"done"}
