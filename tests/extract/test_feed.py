@@ -178,6 +178,53 @@ def test_what_waits_is_dropped_when_the_work_is_stopped() -> None:
     assert "encoder" not in {thread.name for thread in threading.enumerate()}
 
 
+class Later:
+    """A device that computes two batches at a time; the test says when one is there."""
+
+    depth = 2
+
+    def __init__(self, encoders: dict[str, TileEncoder]) -> None:
+        (self.name, self.encoder), *_ = encoders.items()
+        self.log: list[str] = []
+        self.go_on = threading.Semaphore(0)
+
+    def room(self, n_tiles: int, size_px: int) -> torch.Tensor:
+        return torch.empty((n_tiles, size_px, size_px, 3), dtype=torch.uint8)
+
+    def start(self, tiles: torch.Tensor, names: tuple[str, ...]) -> Later.Started:
+        number = sum(line.startswith("start") for line in self.log)
+        self.log.append(f"start {number}")
+        return self.Started(self, number, {self.name: self.encoder.encode(tiles.numpy())})
+
+    class Started:
+        def __init__(self, device: Later, number: int, found: dict[str, np.ndarray]) -> None:
+            self.device, self.number, self.found = device, number, found
+
+        def is_there(self) -> bool:
+            return self.device.go_on.acquire(blocking=False)
+
+        def result(self) -> dict[str, np.ndarray]:
+            self.device.log.append(f"result {self.number}")
+            return self.found
+
+
+def test_a_batch_is_started_before_the_result_of_the_last_is_taken(monkeypatch) -> None:
+    monkeypatch.setattr("histofed.extract.feed.Transfers", Later)
+    with EncoderFeed({"toy": toy(MeanColour())}, batch_size=1) as feed:
+        device = feed._transfers
+        slides = [feed.expect(1, ["toy"]) for _ in range(4)]
+        for number in range(3):
+            feed.add(slides[number], np.arange(1), flat_tiles([number]))
+        slides[1].features.result(timeout=5)
+        assert device.log[:5] == ["start 0", "start 1", "result 0", "start 2", "result 1"]
+        assert not slides[2].features.done()  # nothing forces it
+        device.go_on.release()
+        assert slides[2].features.result(timeout=5)["toy"][0, 0] == 2  # without a fourth batch
+        feed.add(slides[3], np.arange(1), flat_tiles([3]))
+    assert device.log[5:] == ["result 2", "start 3", "result 3"]
+    assert slides[3].features.result()["toy"][0, 0] == 3
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_batches_arrive_whole_while_others_are_computed() -> None:
     chance = np.random.default_rng(2)

@@ -35,6 +35,9 @@ AHEAD_BYTES = 128 * 2**20
 """Tiles that wait for the encoder: on a CPU for half a minute, in which it does not wait while the
 tissue of the next slide is found; 900 of 224 px."""
 
+LOOK_S = 0.001
+"""Between two looks at a batch that a GPU computes, while there is no other to give it."""
+
 
 class SlideFeed:
     """The features of one slide while they are made, by each of some encoders.
@@ -135,16 +138,18 @@ class EncoderFeed:
         running: deque[tuple[_Batch, Started]] = deque()
         is_open = True
         while is_open or running:
-            try:
-                batch = self._waiting.get(block=not running) if is_open else None
-                is_open = batch is not None
-            except queue.Empty:
-                batch = None
+            batch = None
+            if is_open:
+                try:
+                    batch = self._waiting.get(timeout=LOOK_S if running else None)
+                    is_open = batch is not None
+                except queue.Empty:
+                    pass
             if batch is not None and not self._given_up.is_set():
                 self._start(batch, running)
-            # As many as the device likes at a time; all, when nothing waits.
-            if running and (batch is None or len(running) >= self._transfers.depth):
-                _hand_out(*running.popleft())
+            if running:
+                is_full = len(running) >= self._transfers.depth
+                _hand_out(running, wait=is_full or not is_open)
 
     def _start(self, batch: _Batch, running: deque[tuple[_Batch, Started]]) -> None:
         batch.blacken_rest()
@@ -158,11 +163,16 @@ class EncoderFeed:
             batch.fail(error)
 
 
-def _hand_out(batch: _Batch, started: Started) -> None:
+def _hand_out(running: deque[tuple[_Batch, Started]], *, wait: bool) -> None:
+    """Give the features of the first batch to its slides, if they are there or to be waited for."""
+    batch, started = running[0]
     try:
+        if not (wait or started.is_there()):
+            return
         batch.hand_out(started.result())
     except Exception as error:  # noqa: BLE001  # whoever waits for the features raises it
         batch.fail(error)
+    running.popleft()
 
 
 class _Batch:

@@ -35,6 +35,10 @@ class Started:
     features: Mapping[str, NDArray[np.float16]]
     ended: torch.cuda.Event | None = None
 
+    def is_there(self) -> bool:
+        """Whether the features can be had without waiting."""
+        return self.ended is None or self.ended.query()
+
     def result(self) -> Mapping[str, NDArray[np.float16]]:
         """Return encoder -> features ``(B, D)``, once they are there."""
         if self.ended is not None:
@@ -51,7 +55,7 @@ class Transfers:
     Attributes
     ----------
     depth
-        Batches that should be started before the result of the first is asked for.
+        Batches under way at a time: with as many, the result of the first is waited for.
     """
 
     def __init__(self, encoders: Mapping[str, TileEncoder]) -> None:
