@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from histofed.io.store import Recipe, Record, SlideTiles
     from histofed.pipeline.schema import ExtractConfig
     from histofed.pipeline.sharing import Ended, Steps
+    from histofed.pipeline.slides import Outcome
 
 
 def run(config: ExtractConfig) -> int:
@@ -70,18 +71,21 @@ def run(config: ExtractConfig) -> int:
             also_in=[extraction.tile_store.folder],
             flush=feed.flush,
         )
-    codes = set()
-    for name, store in stores.items():
-        following = (
-            f"histofed federate cohort={config.cohort or 'TABLE'} features={store.folder} "
-            "cancer=... task=..."
-        )
-        verb = "extract" if len(stores) == 1 else f"extract, {name}"
-        table = store.folder / "slides.csv"
-        codes.add(
-            close(verb, outcomes[name], folder=store.folder, table=table, following=following)
-        )
+    codes = {_close(config, name, stores, rows) for name, rows in outcomes.items()}
     return WORK_LEFT if WORK_LEFT in codes else max(codes)
+
+
+def _close(
+    config: ExtractConfig, name: str, stores: Mapping[str, FeatureStore], outcomes: list[Outcome]
+) -> int:
+    """Say what became of the slides by one encoder; return the exit code."""
+    folder = stores[name].folder
+    following = (
+        f"histofed federate cohort={config.cohort or 'TABLE'} features={folder} cancer=... task=..."
+    )
+    verb = "extract" if len(stores) == 1 else f"extract, {name}"
+    table = folder / "slides.csv"
+    return close(verb, outcomes, folder=folder, table=table, following=following)
 
 
 def _folders(config: ExtractConfig) -> dict[str, Path]:
