@@ -55,7 +55,7 @@ class Outcome:
     engine
         How the encoder's arithmetic was carried out.
     seconds
-        What the work took, when it was done.
+        From taking the slide to writing its result, when it was done; the next one begins before.
     reason
         Class and message of the failure.
     attempts

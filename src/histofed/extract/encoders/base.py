@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from histofed.extract.encoders.engines import prepared, tiles_at_once
 
@@ -89,16 +90,21 @@ class TileEncoder:
     @torch.inference_mode()
     def encode(self, tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the features ``(B, D)`` of RGB tiles ``(B, H, W, 3)``."""
-        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
         tiles_BHW3 = np.require(tiles_BHW3, requirements="W")  # torch wants to be allowed to
-        pixels = torch.from_numpy(tiles_BHW3)
-        if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
-            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        pixels = pixels.to(self.device)
-        parts = pixels.split(tiles_at_once(self.device, len(pixels)))
-        return torch.cat([self._features(part) for part in parts]).cpu().numpy()
+        return self.features(torch.from_numpy(tiles_BHW3).to(self.device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        """Return the features ``(B, D)`` in fp16 of RGB tiles on the device; waits for nothing."""
+        n_tiles = len(tiles_BHW3)
+        size = tiles_at_once(self.device, n_tiles)
+        # The last part is filled up with black: for another shape libraries choose another order
+        # of their sums, and the last bits of a tile's features would depend on where it lay.
+        filled_BHW3 = pad(tiles_BHW3, (0, 0, 0, 0, 0, 0, 0, -n_tiles % size))
+        return torch.cat([self._features(part) for part in filled_BHW3.split(size)])[:n_tiles]
 
     def _features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
         pixels = framed(tiles_BHW3.permute(0, 3, 1, 2).float(), self.card)
         with self._arithmetic():
             features = self._forward(pixels.sub_(self._mean).div_(self._std))
