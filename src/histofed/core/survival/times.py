@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histofed.core.cohort import some
 from histofed.core.metrics.inputs import check_finite
 from histofed.errors import CohortError
 
@@ -92,8 +93,7 @@ def check_events(
     try:
         check_times(times_P, events_P)
     except CohortError as error:
-        more = f" and {len(patients) - 5} more" if len(patients) > 5 else ""
-        msg = f"{group} ({', '.join(patients[:5])}{more}): {error}"
+        msg = f"{group} ({some(patients)}): {error}"
         raise CohortError(msg) from error
 
 
