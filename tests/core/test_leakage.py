@@ -39,11 +39,11 @@ def test_different_patients_are_no_twins(seed):
 
 def test_a_slide_saved_again_is_found_whatever_its_name():
     slides = fingerprints(30)
-    again = copied(slides[4], "scan_final_2", patient="P99", noise=0.02)
+    again = copied(slides[4], "scan_final_2", patient="P99", noise=0.1)
     (found,) = find_twins([*slides, again])
     assert found.slides == ("S4", "scan_final_2")
     assert found.patients == ("P4", "P99")
-    assert "of the usual distance apart" in found.why
+    assert "as far apart as those of patients" in found.why
 
 
 def test_the_same_file_is_found_by_its_digest_and_named_once():
@@ -66,6 +66,16 @@ def test_neither_the_order_nor_the_unit_of_features_matters(at, scale):
     scaled = [Fingerprint(s.slide_id, s.patient_id, s.digest, scale * s.mean_D) for s in slides]
     found, other = find_twins(slides), find_twins(scaled)
     assert [each.slides for each in found] == [each.slides for each in other] == [("S4", "S40")]
+
+
+def test_a_cohort_of_copies_is_found_out():
+    slides = fingerprints(20)
+    copies = [
+        copied(each, f"C{k}", patient=f"Q{k}", noise=1e-3, digest="")
+        for k, each in enumerate(slides)
+    ]
+    found = find_twins([*slides, *copies])
+    assert {each.slides for each in found} == {(f"C{k}", f"S{k}") for k in range(20)}
 
 
 def test_many_slides_are_compared_in_blocks(monkeypatch):

@@ -8,23 +8,32 @@ Array suffixes: S slides, D features.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
 
-NEAR = 0.05
-"""Slides closer than this fraction of the median distance between slides are one glass."""
+NEAR = 0.2
+"""Slides closer than this part of the usual distance to the nearest other patient are one glass.
+
+In a cohort of 64 slides of 60 tiles, the nearest other patient is never closer than 0.8 of the
+usual, and a slide without a tenth of its tiles is 0.2 from itself; with more tiles, less."""
+
+NEAR_OF_ALL = 0.02
+"""The same, of the median distance between patients: where most slides have a copy, the nearest
+other patient is usually that."""
 
 ROWS_AT_ONCE = 512
 
@@ -56,12 +65,11 @@ class Twins:
     why: str
 
 
-def find_twins(slides: Sequence[Fingerprint], *, near: float = NEAR) -> list[Twins]:
+def find_twins(slides: Sequence[Fingerprint]) -> list[Twins]:
     """Return the pairs of slides of different patients that are the same or nearly so.
 
-    Near-identical is measured in standardised mean features, as a fraction of the median distance
-    between slides. It sees another copy, crop or compression of a scan; another scanner's picture
-    of the glass is as far away as another patient's.
+    Nearness is measured in standardised mean features. It sees another copy, crop or compression
+    of a scan; another scanner's picture of the glass is as far away as another patient's.
 
     Parameters
     ----------
@@ -73,24 +81,22 @@ def find_twins(slides: Sequence[Fingerprint], *, near: float = NEAR) -> list[Twi
     CohortError
         Features of different dimensions, or not finite: the slides are named.
     """
-    if not slides:
-        return []
     _check(slides)
-    standardised_SD = _standardised(np.stack([slide.mean_D for slide in slides]))
-    found = []
-    for first, second, ratio in _near_pairs(standardised_SD, near):
-        one, other = slides[first], slides[second]
-        if one.patient_id != other.patient_id and not (one.digest and one.digest == other.digest):
-            why = f"their features are {ratio:.1%} of the usual distance apart"
-            found.append(_twins(one, other, why))
-    by_digest: dict[str, list[Fingerprint]] = {}
-    for slide in slides:
+    why: dict[tuple[int, int], str] = {}
+    if len({slide.patient_id for slide in slides}) > 1:
+        why |= _near_pairs(slides)
+    by_digest: dict[str, list[int]] = defaultdict(list)
+    for number, slide in enumerate(slides):
         if slide.digest:
-            by_digest.setdefault(slide.digest, []).append(slide)
+            by_digest[slide.digest].append(number)
     for copies in by_digest.values():
-        for one, other in combinations(copies, 2):
-            if one.patient_id != other.patient_id:
-                found.append(_twins(one, other, "they are the same file"))
+        why |= dict.fromkeys(combinations(copies, 2), "they are the same file")
+    found = []
+    for pair, reason in why.items():
+        one, other = sorted((slides[number] for number in pair), key=lambda slide: slide.slide_id)
+        if one.patient_id != other.patient_id:
+            patients = (one.patient_id, other.patient_id)
+            found.append(Twins((one.slide_id, other.slide_id), patients, reason))
     return sorted(found, key=lambda twins: twins.slides)
 
 
@@ -121,8 +127,8 @@ def check_no_leakage(folds: Iterable[Fold], twins: Iterable[Twins]) -> None:
 
 
 def _check(slides: Sequence[Fingerprint]) -> None:
-    first = slides[0]
     for slide in slides:
+        first = slides[0]
         where = f"patient {slide.patient_id}, slide {slide.slide_id}"
         if slide.mean_D.shape != first.mean_D.shape:
             msg = (
@@ -144,26 +150,35 @@ def _standardised(mean_SD: Floats) -> Floats:
     return np.asarray(centred_SD / spread_D[varies], dtype=np.float64)
 
 
-def _near_pairs(values_SD: Floats, near: float) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of rows and their distance as a fraction of the median one, block by block."""
-    typical = _typical_distance(values_SD)
+def _near_pairs(slides: Sequence[Fingerprint]) -> dict[tuple[int, int], str]:
+    """Return the pairs of slides that are near, and how near, block by block."""
+    values_SD = _standardised(np.stack([slide.mean_D for slide in slides]))
+    limit, typical = _near(values_SD, np.array([slide.patient_id for slide in slides]))
+    found = {}
     for start in range(0, len(values_SD), ROWS_AT_ONCE):
-        block = slice(start, start + ROWS_AT_ONCE)
-        distance = cdist(values_SD[block], values_SD[start:])
-        for row, column in np.argwhere(distance <= near * typical):
+        distance = _distances(values_SD[start : start + ROWS_AT_ONCE], values_SD[start:])
+        for row, column in np.argwhere(distance <= limit):
             if column > row:
                 ratio = distance[row, column] / typical if typical else 0.0
-                yield start + int(row), start + int(column), float(ratio)
+                pair = (start + int(row), start + int(column))
+                found[pair] = f"their features are {ratio:.1%} as far apart as those of patients"
+    return found
 
 
-def _typical_distance(values_SD: Floats) -> float:
-    """Return the median distance of two different slides, of up to `ROWS_AT_ONCE` of them."""
-    sample = values_SD[:: -(-len(values_SD) // ROWS_AT_ONCE)]
-    rows, columns = np.triu_indices(len(sample), k=1)
-    found = cdist(sample, sample)[rows, columns]
-    return float(np.median(found)) if len(found) else 0.0
+def _near(values_SD: Floats, patients_S: NDArray[np.str_]) -> tuple[float, float]:
+    """Return the distance that is near, and the median one of different patients.
+
+    Estimated from up to `ROWS_AT_ONCE` slides against all.
+    """
+    some = slice(None, None, -(-len(values_SD) // ROWS_AT_ONCE))
+    distance = _distances(values_SD[some], values_SD)
+    other = patients_S[some][:, None] != patients_S
+    typical = float(np.median(distance[other]))
+    nearest_S = np.where(other, distance, np.inf).min(axis=1)
+    return max(NEAR * float(np.median(nearest_S)), NEAR_OF_ALL * typical), typical
 
 
-def _twins(one: Fingerprint, other: Fingerprint, why: str) -> Twins:
-    first, second = sorted((one, other), key=lambda slide: slide.slide_id)
-    return Twins((first.slide_id, second.slide_id), (first.patient_id, second.patient_id), why)
+def _distances(one_SD: Floats, other_SD: Floats) -> Floats:
+    """Return all distances by one product of matrices; what rounding makes negative is 0."""
+    squares = (one_SD**2).sum(axis=1)[:, None] + (other_SD**2).sum(axis=1)
+    return np.asarray(np.sqrt(np.maximum(squares - 2 * one_SD @ other_SD.T, 0.0)))
