@@ -69,7 +69,7 @@ def find_twins(slides: Sequence[Fingerprint]) -> list[Twins]:
     """Return the pairs of slides of different patients that are the same or nearly so.
 
     Nearness is measured in standardised mean features. It sees another copy, crop or compression
-    of a scan; another scanner's picture of the glass is as far away as another patient's.
+    of a scan; another scanner's picture of the glass may be as far away as another patient's.
 
     Parameters
     ----------

@@ -97,7 +97,8 @@ def deal(
     Parameters
     ----------
     label_of
-        ``patient_id`` -> class; of a survival task, whether there was an event.
+        ``patient_id`` -> class from 0; of a survival task, whether there was an event; of a number,
+        e.g. its quarter.
     cohort
         Name for the error.
 
@@ -151,7 +152,7 @@ def check_enough(label_of: Mapping[str, int], n_folds: int, *, cohort: str) -> N
         if len(members) < n_folds:
             msg = (
                 f"cohort {cohort}: class {label} has {len(members)} patient(s) "
-                f"({some(members)}) for {n_folds} folds; every fold needs one: use fewer folds "
+                f"({some(members) or 'nobody'}) for {n_folds} folds; every fold needs one: use fewer folds "
                 "(splits.n_folds=...) or more patients"
             )
             raise CohortError(msg)

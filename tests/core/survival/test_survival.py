@@ -375,6 +375,14 @@ def test_a_ratio_that_is_infinite_is_refused_by_name(times, events, covariate, m
         hazard_ratio(times, events, covariate)
 
 
+def test_an_outlier_that_hides_the_others_is_refused():
+    times, events, risks = simulated(7, 40)
+    covariate = 1e-3 * risks
+    times[0], events[0], covariate[0] = 0, 0, 1e3  # lost before the first event
+    with pytest.raises(CohortError, match=r"outlier, 6\.2 standard deviations out"):
+        hazard_ratio(times, events, covariate)
+
+
 # --- Bad tables ---
 
 

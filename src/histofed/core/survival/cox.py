@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from histofed.core.metrics.inputs import Floats, Mask
 
 
+LARGEST = 50.0
+"""Logarithm of a hazard ratio per standard deviation beyond which nothing was estimated."""
+
+LONGEST_STEP = 10.0
+"""Newton's steps are cut to this, so that one far out does not pass `LARGEST` on the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class HazardRatio:
     """How much faster events come, per standard deviation of the covariate.
@@ -49,13 +56,15 @@ def hazard_ratio(
     Raises
     ------
     CohortError
-        As `check_times`; the covariate is constant; or the fit does not exist: at every event the
-        patient with the event had the highest (or the lowest) value of those at risk.
+        As `check_times`; the covariate is constant or all but one patient's nearly are; or the
+        fit does not exist: at every event the patient with the event had the highest (or the
+        lowest) value of those at risk.
     """
     times, events = check_times(times_P, events_P)
     covariate = check_risks(covariate_P, len(times))
     if covariate.min() == covariate.max():
-        msg = f"hazard ratio: the covariate of all {len(times)} patients is {covariate[0]:g}"
+        msg = f"hazard ratio: the covariate of all {len(times)} patients is {covariate[0]:g}; a "
+        msg += "ratio needs patients who differ"
         raise CohortError(msg)
     sd = float(covariate.std(ddof=1))
     order = np.argsort(-times, kind="stable")
@@ -96,11 +105,9 @@ class _PartialLikelihood:
             which = "lowest"
         else:
             return
-        msg = (
-            f"hazard ratio: at each of the {self.events.sum()} events the patient had the {which} "
-        )
-        msg += "value of all at risk, so the ratio is infinite; report the C-index, or take more "
-        msg += "patients"
+        msg = f"hazard ratio: at each of the {self.events.sum()} events the patient had the "
+        msg += f"{which} value of all at risk, so the ratio is infinite; report the C-index, or "
+        msg += "take more patients"
         raise CohortError(msg)
 
     def derivatives(self, beta: float) -> tuple[float, float, float]:
@@ -109,11 +116,8 @@ class _PartialLikelihood:
         shift = float((beta * x).max())
         weights = np.exp(beta * x - shift)
         s0, s1, s2 = (self._at_risk(weights * x**power) for power in range(3))
-        if not s0.all():
-            msg = f"hazard ratio: at {beta:.1f} per standard deviation the hazards of patients are "
-            msg += "too far apart for floating point; the covariate has an outlier "
-            msg += f"{np.abs(x).max():.1f} standard deviations out: transform it or take its rank"
-            raise CohortError(msg)
+        if abs(beta) > LARGEST or not s0.all():
+            raise CohortError(self._no_estimate(beta))
         mean = s1 / s0
         value = float((beta * x[self.events] - shift - np.log(s0)).sum())
         return value, float((x[self.events] - mean).sum()), float((s2 / s0 - mean**2).sum())
@@ -122,7 +126,7 @@ class _PartialLikelihood:
         """Return the coefficient and its standard error by Newton's method with halved steps."""
         beta, (value, slope, information) = 0.0, self.derivatives(0.0)
         while True:
-            step = slope / information
+            step = float(np.clip(slope / information, -LONGEST_STEP, LONGEST_STEP))
             found = self.derivatives(beta + step)
             while found[0] < value and abs(step) > 1e-12:
                 step /= 2
@@ -130,7 +134,20 @@ class _PartialLikelihood:
             beta, gain = beta + step, found[0] - value
             value, slope, information = found
             if gain <= 1e-12 * abs(value):
-                return beta, 1 / math.sqrt(information)
+                break
+        error = 1 / math.sqrt(information) if information > 0 else math.inf
+        if error > LARGEST:
+            raise CohortError(self._no_estimate(beta))
+        return beta, error
+
+    def _no_estimate(self, beta: float) -> str:
+        """Say that one patient's value leaves the others no spread."""
+        furthest = np.abs(self.covariate).max()
+        return (
+            f"hazard ratio: exp({beta:+.0f}) per standard deviation is no estimate; the "
+            f"covariate's outlier, {furthest:.1f} standard deviations out, leaves no spread to the "
+            "others: transform it or take its rank"
+        )
 
     def _at_risk(self, values_P: Floats) -> Floats:
         """Return the sum over those at risk at each event, less Efron's part of the tied ones."""
