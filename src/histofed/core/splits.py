@@ -152,8 +152,8 @@ def check_enough(label_of: Mapping[str, int], n_folds: int, *, cohort: str) -> N
         if len(members) < n_folds:
             msg = (
                 f"cohort {cohort}: class {label} has {len(members)} patient(s) "
-                f"({some(members) or 'nobody'}) for {n_folds} folds; every fold needs one: use fewer folds "
-                "(splits.n_folds=...) or more patients"
+                f"({some(members) or 'nobody'}) for {n_folds} folds; every fold needs one: use "
+                "fewer folds (splits.n_folds=...) or more patients"
             )
             raise CohortError(msg)
 
