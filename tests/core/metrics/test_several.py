@@ -1,16 +1,18 @@
-"""Several groups, several classes, numbers: against scikit-learn and hand-worked values."""
+"""Groups, panels, classes and numbers: against scikit-learn and hand-worked values."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
 
 from histofed.core.metrics import auroc, brier, multiclass, regression
+from histofed.core.metrics.comparison import benjamini_hochberg
 from histofed.core.metrics.groups import by_group, stratified_auroc
+from histofed.core.metrics.panel import panel_auroc
 from histofed.core.metrics.resampling import bootstrap, bootstrap_rows
 from histofed.errors import CohortError
 
@@ -24,6 +26,7 @@ def three_classes(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(0, 1000))
+@settings(max_examples=40)
 def test_several_classes_equal_scikit_learn(seed):
     labels, probabilities = three_classes(seed)
     ovr = roc_auc_score(labels, probabilities, multi_class="ovr", average="macro")
@@ -147,6 +150,7 @@ def test_a_confounder_explains_what_it_explains():
 
 
 @given(st.integers(0, 1000))
+@settings(max_examples=40)
 def test_the_stratified_auroc_counts_the_pairs_within(seed):
     generator = np.random.default_rng(seed)
     labels = np.array([0, 1, *generator.integers(0, 2, 28)])
@@ -167,3 +171,51 @@ def test_one_stratum_is_no_confounder_and_a_deciding_one_is_refused():
     assert found.within == found.pooled
     with pytest.raises(CohortError, match="the confounder decides the label"):
         stratified_auroc(labels, scores, labels)
+
+
+def panel(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of three genes, a third of them not known, and a model that knows the first gene."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, (90, 3)).astype(float)
+    probabilities = generator.random((90, 3))
+    probabilities[:, 0] = 0.5 * probabilities[:, 0] + 0.3 * labels[:, 0]
+    labels[generator.random(labels.shape) < 1 / 3] = np.nan
+    return labels, probabilities
+
+
+def test_a_gene_not_sequenced_is_left_out_of_its_own_question_only():
+    labels, probabilities = panel()
+    found = panel_auroc(labels, probabilities, ["TP53", "EGFR", "KRAS"], n_resamples=50)
+    for gene, label, probability in zip(found, labels.T, probabilities.T, strict=True):
+        known = ~np.isnan(label)
+        assert gene.n_patients == known.sum() < 90
+        assert gene.n_positive == np.nansum(label)
+        assert gene.auroc == bootstrap(auroc, label[known], probability[known], n_resamples=50)
+    assert [gene.adjusted for gene in found] == pytest.approx(
+        benjamini_hochberg([gene.p_value for gene in found])
+    )
+    assert found[0].adjusted < 0.001
+    assert min(found[1].adjusted, found[2].adjusted) > 0.01
+
+
+def test_a_gene_of_one_class_has_no_auroc_and_does_not_count_in_the_panel():
+    labels, probabilities = panel()
+    labels[:, 1] = 0
+    found = panel_auroc(labels, probabilities, ["TP53", "EGFR", "KRAS"], n_resamples=5)
+    assert (found[1].auroc, found[1].p_value, found[1].adjusted) == (None, None, None)
+    assert [found[0].adjusted, found[2].adjusted] == pytest.approx(
+        benjamini_hochberg([found[0].p_value, found[2].p_value])
+    )
+
+
+def test_a_bad_gene_is_named():
+    labels, probabilities = panel()
+    with pytest.raises(CohortError, match=r"panel: labels .90, 3.* and 2 names"):
+        panel_auroc(labels, probabilities, ["TP53", "EGFR"])
+    genes = ["TP53", "EGFR", "KRAS"]
+    labels[:, 2] = np.nan
+    with pytest.raises(CohortError, match=r"KRAS: .* at least 1"):
+        panel_auroc(labels, probabilities, genes, n_resamples=5)
+    labels[0, 1] = 2
+    with pytest.raises(CohortError, match="EGFR: labels of a binary task are 0 and 1, found 2"):
+        panel_auroc(labels, probabilities, genes, n_resamples=5)

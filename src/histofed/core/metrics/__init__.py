@@ -10,6 +10,7 @@
 `resampling`              bootstrap intervals and bands
 `comparison`              DeLong, label permutation, Benjamini-Hochberg
 `groups`                  per site, scanner, subgroup; within a confounder
+`panel`                   many questions of the same patients
 `multiclass`              several classes
 `regression`              numbers
 `conformal`               prediction sets and their coverage
