@@ -238,7 +238,8 @@ def check_covered(folds: Iterable[Fold], patients: Iterable[str]) -> None:
     Raises
     ------
     CohortError
-        A patient of a fold is not in the cohort, or one of the cohort is never tested.
+        A patient of a fold is not in the cohort, one of the cohort has no role, or nobody is
+        tested.
     """
     known, folds = set(patients), list(folds)
     named = {patient for fold in folds for patient in fold.role_of}
@@ -246,12 +247,11 @@ def check_covered(folds: Iterable[Fold], patients: Iterable[str]) -> None:
         msg = f"the split file names {some(strange)}, who are not in the cohort (or whose label is "
         msg += "not known); remove their rows or use the split file of this cohort"
         raise CohortError(msg)
-    tested = {patient for fold in folds for patient in fold.test}
-    if never := sorted(known - named):
-        msg = f"the split file says nothing of {some(never)}; give them a role or take them out of "
+    if absent := sorted(known - named):
+        msg = f"the split file says nothing of {some(absent)}; give them a role or take them out of "
         msg += "the cohort"
         raise CohortError(msg)
-    if not tested:
+    if not any(fold.test for fold in folds):
         msg = "the split file tests nobody; give some patients the role test"
         raise CohortError(msg)
 
