@@ -248,8 +248,8 @@ def check_covered(folds: Iterable[Fold], patients: Iterable[str]) -> None:
         msg += "not known); remove their rows or use the split file of this cohort"
         raise CohortError(msg)
     if absent := sorted(known - named):
-        msg = f"the split file says nothing of {some(absent)}; give them a role or take them out of "
-        msg += "the cohort"
+        msg = f"the split file says nothing of {some(absent)}; give them a role or take them out "
+        msg += "of the cohort"
         raise CohortError(msg)
     if not any(fold.test for fold in folds):
         msg = "the split file tests nobody; give some patients the role test"
