@@ -74,6 +74,13 @@ def test_the_rank_is_the_conformal_one(n, miss):
     assert k / (n + 1) <= miss + 1e-9 < (k + 1) / (n + 1) + 2e-9
 
 
+def test_floating_point_does_not_cost_a_rank():
+    of_label = (np.arange(99) + 1) / 100
+    probabilities = np.stack([of_label, 1 - of_label], axis=1)
+    sets = calibrate_sets(np.zeros(99, int), probabilities, miss=0.29, by_class=False)
+    assert sets.least_C[0] == 0.29
+
+
 def test_too_few_patients_rule_nothing_out():
     labels, probabilities = predicted(40, 3)
     few = np.concatenate([np.flatnonzero(labels != 2), np.flatnonzero(labels == 2)[:2]])

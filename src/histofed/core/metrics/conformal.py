@@ -148,6 +148,6 @@ def _least(of_label: Floats, miss: float) -> float:
     A new patient is equally likely to come anywhere among the n calibrated ones: below the k-th
     smallest with probability at most k / (n + 1).
     """
-    # Rounded first: 0.1 * 30 is 3.0000000000000004, and 0.7 * 10 is 7 less a hair.
+    # Rounded first: 0.29 * 100 is 28.999999999999996 in floating point.
     k = math.floor(round(miss * (len(of_label) + 1), 9))
     return float(np.sort(of_label)[k - 1]) if k else 0.0

@@ -102,7 +102,7 @@ def threshold_at_sensitivity(
         msg = f"threshold: none of {len(labels)} patients is positive, so no threshold finds any; "
         msg += "select on a fold that has both classes"
         raise CohortError(msg)
-    # 0.95 * 20 is 19.000000000000004 in floating point, and 20 patients would be asked for.
+    # 0.56 * 25 is 14.000000000000002 in floating point, and 15 patients would be asked for.
     needed = math.ceil(round(sensitivity * len(found_first), 9))
     return float(found_first[needed - 1])
 
