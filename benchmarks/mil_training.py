@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from histofed.core.cohort import Fold
+from histofed.core.splits import Fold
 from histofed.core.metrics import auroc
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
 from histofed.mil.bags import Bag
