@@ -7,23 +7,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from histofed.mil.auxiliary import auxiliary_loss
 from histofed.pipeline import build
 from histofed.pipeline.config import config_dir, groups
 
 D, C = 8, 1
-SAME_WHEN_DOUBLED = {"gated_abmil", "mean_pool"}
-"""Aggregators that see proportions only: a bag with every tile twice is the same bag."""
 
 HUGE = 1e30
+
+MANY = 50_000
+
+SMALL = {"hidden_dim": 16, "attention_dim": 8, "n_heads": 1}
+"""Options for the bag of many tiles, where an aggregator has them: the claim is about tiles."""
 
 each_aggregator = pytest.mark.parametrize("name", groups()["aggregator"])
 
 
-def make(name: str, *, dim: int = D, n_classes: int = C, seed: int = 0):
+def make(name: str, *, dim: int = D, n_classes: int = C, seed: int = 0, small: bool = False):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = OmegaConf.load(config_dir() / "aggregator" / f"{name}.yaml")
+        if small:
+            config.update({option: value for option, value in SMALL.items() if option in config})
         return build.aggregator(config, dim=dim, n_classes=n_classes).eval()
 
 
@@ -118,27 +126,72 @@ def test_attention_sums_to_one_over_the_valid_tiles(name):
     assert (attention[~valid] == 0).all()
 
 
+class LargestTensor(TorchDispatchMode):
+    """Notes the most elements that any operation gave back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for each in tree_leaves(found):
+            if isinstance(each, torch.Tensor):
+                self.n_elements = max(self.n_elements, each.numel())
+        return found
+
+
 @each_aggregator
-@pytest.mark.parametrize("n_tiles", [1, 20_000])
+@pytest.mark.parametrize("n_tiles", [1, MANY])
 def test_tiny_and_huge_bags(name, n_tiles):
     features = tiles(1, n_tiles, D)
-    with torch.inference_mode():
-        output = make(name)(features, all_valid(features))
+    with torch.inference_mode(), LargestTensor() as largest:
+        output = make(name, small=True)(features, all_valid(features))
+    assert largest.n_elements < max(n_tiles, 1000) * 1000, "grows with the square of the tiles"
     assert output.logits_BC.isfinite().all()
     assert output.embedding_BE.isfinite().all()
     if output.attention_BN is not None:
         close(output.attention_BN.sum(), torch.tensor(1.0), 1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(SAME_WHEN_DOUBLED))
-def test_every_tile_twice_is_the_same_bag(name):
+@each_aggregator
+def test_every_tile_twice_is_the_same_bag_unless_declared(name):
     features = tiles(1, 9, D)
     twice = torch.cat([features, features], dim=1)
     with torch.no_grad():
         aggregator = make(name)
-        once = aggregator(features, all_valid(features)).logits_BC
-        doubled = aggregator(twice, all_valid(twice)).logits_BC
-    close(doubled, once)
+        once = aggregator(features, all_valid(features))
+        doubled = aggregator(twice, all_valid(twice))
+    same = torch.allclose(doubled.logits_BC, once.logits_BC, rtol=1e-5, atol=1e-5)
+    assert same != aggregator.counts_tiles
+    if same and once.attention_BN is not None:
+        shared = doubled.attention_BN.reshape(2, 9).sum(dim=0)
+        close(shared, once.attention_BN[0])
+
+
+@each_aggregator
+def test_a_bag_of_one_tile_many_times_is_finite_in_training_too(name):
+    """Ties: every choice among equal tiles is as good, and none may end in a NaN."""
+    aggregator = make(name).train()
+    features = tiles(1, 1, D).expand(2, 40, D)
+    output = aggregator(features, all_valid(features))
+    total(output).backward()
+    assert output.logits_BC.isfinite().all()
+    assert all(each.grad.isfinite().all() for each in aggregator.parameters())
+
+
+@each_aggregator
+def test_evidence_adds_up_to_the_logits(name):
+    aggregator = make(name, n_classes=3)
+    valid = torch.tensor([[True] * 7, [True] * 3 + [False] * 4])
+    with torch.no_grad():
+        output = aggregator(tiles(2, 7, D), valid)
+        if output.evidence_BNC is None:
+            return
+        summed_BC = output.evidence_BNC.sum(dim=1)
+        close(output.logits_BC[0] - summed_BC[0], output.logits_BC[1] - summed_BC[1])
+    assert (output.evidence_BNC[~valid] == 0).all()
+    assert summed_BC.abs().max() > 1e-3
 
 
 @each_aggregator
@@ -150,24 +203,62 @@ def test_the_bag_matters(name):
     assert logits.flatten().unique().numel() == 4
 
 
+def total(output, target_B: torch.Tensor | None = None) -> torch.Tensor:
+    """Return a loss of all that an aggregator says, as training would."""
+    B, n_classes = output.logits_BC.shape
+    target_B = torch.arange(B) % max(n_classes, 2) if target_B is None else target_B
+    extra = auxiliary_loss(
+        output.auxiliary,
+        bag_loss=lambda logits_BC: logits_BC.square().mean(),
+        member_BG=torch.nn.functional.one_hot(target_B, max(n_classes, 2)),
+    )
+    return output.logits_BC.square().sum() + extra
+
+
 @each_aggregator
-def test_gradient_reaches_every_parameter(name):
-    aggregator = make(name)
-    features = tiles(3, 6, D)
-    aggregator(features, all_valid(features)).logits_BC.square().sum().backward()
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_gradient_reaches_every_parameter(name, n_classes):
+    aggregator = make(name, n_classes=n_classes)
+    for module in aggregator.modules():
+        module.training = not isinstance(module, torch.nn.Dropout)
+    features = tiles(6, 30, D)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        total(aggregator(features, all_valid(features))).backward()
     for parameter_name, parameter in aggregator.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().sum() > 0, parameter_name
 
 
 @each_aggregator
-def test_one_seed_one_result(name):
+def test_training_takes_bags_of_any_size(name):
+    """A bag of one tile beside larger ones: what is masked or dealt out leaves each a tile."""
+    sizes = torch.tensor([1, 2, 3, 7, 30])
+    aggregator, features = make(name, n_classes=3).train(), tiles(5, 30, D)
+    valid = torch.arange(30)[None] < sizes[:, None]
+    output = aggregator(HUGE * ~valid.unsqueeze(-1) + features, valid)
+    total(output).backward()
+    assert output.logits_BC.isfinite().all()
+    assert all(each.grad.isfinite().all() for each in aggregator.parameters())
+    if output.attention_BN is not None:
+        close(output.attention_BN.sum(dim=1), torch.ones(5))
+        assert (output.attention_BN[~valid] == 0).all()
+
+
+@each_aggregator
+def test_only_training_asks_for_more_than_the_prediction(name):
     features = tiles(2, 6, D)
+    assert make(name)(features, all_valid(features)).auxiliary == ()
+
+
+@each_aggregator
+def test_one_seed_one_result(name):
+    features = tiles(2, 30, D)
 
     def train_once() -> torch.Tensor:
         aggregator = make(name, seed=3).train()
         torch.manual_seed(5)
-        return aggregator(features, all_valid(features)).logits_BC.detach()
+        return total(aggregator(features, all_valid(features))).detach()
 
     with torch.random.fork_rng():
         assert torch.equal(train_once(), train_once())
@@ -176,17 +267,47 @@ def test_one_seed_one_result(name):
 
 
 @each_aggregator
-def test_bfloat16_is_close_to_float32(name):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_close_to_float32(name, dtype):
     features, aggregator = tiles(4, 50, D), make(name)
     with torch.no_grad():
         exact = aggregator(features, all_valid(features))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
             mixed = aggregator(features, all_valid(features))
-        half = aggregator.bfloat16()(features.bfloat16(), all_valid(features))
+        half = aggregator.to(dtype)(features.to(dtype), all_valid(features))
     for output in (mixed, half):
         close(output.logits_BC.float(), exact.logits_BC, 0.05)
         if exact.attention_BN is not None:
             close(output.attention_BN.float(), exact.attention_BN, 0.01)
+
+
+@each_aggregator
+def test_float16_neither_overflows_nor_loses_a_large_bag(name):
+    """Features at the size that float16 files hold, and more tiles than float16 can count."""
+    features = 200 * tiles(2, 3000, D)
+    aggregator = make(name, small=True).half()
+    aggregator.standardise_with(torch.zeros(D), torch.full((D,), 10.0))
+    with torch.no_grad():
+        output = aggregator(features.half(), torch.arange(3000)[None] < torch.tensor([[3000], [1]]))
+    assert output.logits_BC.isfinite().all()
+    assert output.embedding_BE.isfinite().all()
+
+
+@each_aggregator
+def test_an_exported_program_gives_the_same_logits_for_any_number_of_tiles(name):
+    aggregator = make(name)
+    n_tiles = torch.export.Dim("n_tiles", min=1, max=100_000)
+    example = tiles(1, 20, D)
+    program = torch.export.export(
+        aggregator,
+        (example, all_valid(example)),
+        dynamic_shapes=({1: n_tiles}, {1: n_tiles}),
+    ).module()
+    for size in (1, 2, 20, 333):
+        features = tiles(1, size, D, seed=size)
+        valid = torch.arange(size)[None] < max(size - 3, 1)
+        with torch.no_grad():
+            close(program(features, valid).logits_BC, aggregator(features, valid).logits_BC)
 
 
 @each_aggregator

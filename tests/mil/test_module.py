@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from histofed.mil.aggregators.mean import MeanPool
+from histofed.mil.aggregators.simlp import SiMLP
 from histofed.mil.bags import collate
 from histofed.mil.module import MILModule, predict, select_loss
 
@@ -14,7 +14,7 @@ from histofed.mil.module import MILModule, predict, select_loss
 def module() -> MILModule:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        aggregator = MeanPool(4, 1, hidden_dim=5, dropout=0.5)
+        aggregator = SiMLP(4, 1, hidden_dim=5, dropout=0.5)
     return MILModule(aggregator, learning_rate=0.01, weight_decay=0.1)
 
 

@@ -74,7 +74,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "precision": OneOf(("auto", "fp32", "fp16", "bf16")),
     "n_resamples": Range(100),
     "pictures": Range(0),
-    "head": OneOf(("attention", "tile_logit")),
+    "head": OneOf(("attention", "tile_logit", "evidence")),
     "masks_mpp": ABOVE_0,
     "mpp": Range(MIN_MPP, MAX_MPP),
     "port": Range(0, 65535),
@@ -121,8 +121,11 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "federation.rounds": COUNT,
     "federation.epochs_per_round": COUNT,
     "federation.min_sites": COUNT,
-    "aggregator.hidden_dim": Range(1, 65536),
-    "aggregator.attention_dim": Range(1, 65536),
+    **dict.fromkeys(
+        (f"aggregator.{name}_dim" for name in ("hidden", "attention", "embedding")),
+        Range(1, 65536),
+    ),
+    **dict.fromkeys((f"aggregator.n_{name}" for name in ("channels", "extreme")), COUNT),
     "aggregator.dropout": Range(0, 0.99),
 }
 """Full name of an option -> its limits. An option without limits is free within its type."""
