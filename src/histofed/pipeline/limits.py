@@ -125,7 +125,19 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
         (f"aggregator.{name}_dim" for name in ("hidden", "attention", "embedding")),
         Range(1, 65536),
     ),
-    **dict.fromkeys((f"aggregator.n_{name}" for name in ("channels", "extreme")), COUNT),
+    **dict.fromkeys(
+        (
+            f"aggregator.n_{name}"
+            for name in ("channels", "extreme", "chosen", "pseudo_bags", "masked_from")
+        ),
+        COUNT,
+    ),
+    "aggregator.n_branches": Range(2),
+    "aggregator.masked_share": Range(0, 0.99),
+    **dict.fromkeys(
+        (f"aggregator.{name}_weight" for name in ("instance", "first_tier", "branch", "diversity")),
+        Range(0),
+    ),
     "aggregator.dropout": Range(0, 0.99),
 }
 """Full name of an option -> its limits. An option without limits is free within its type."""
