@@ -1,7 +1,7 @@
 r"""DSMIL (Li, Li and Eliceiri 2021, CVPR, arXiv:2011.08939).
 
-Two streams over :math:`h_i = \mathrm{ReLU}(W\,\mathrm{LN}(x_i))`. The first finds the critical tile of
-each class; the second weighs every tile by its likeness to it:
+Two streams over :math:`h_i = \mathrm{ReLU}(W\,\mathrm{LN}(x_i))`. The first finds the critical
+tile of each class; the second weighs every tile by its likeness to it:
 
 .. math::
     c_{ic} &= w_c^\top h_i, \qquad m_c = \mathrm{argmax}_i\, c_{ic} \\
@@ -67,10 +67,9 @@ class DSMIL(Aggregator):
     def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
         hidden_BNE = self.project(features_BND)
-        tile_logits = self.classify_tile(hidden_BNE).masked_fill(
-            ~valid_BN.unsqueeze(-1), -torch.inf
-        )
-        critical_BC, index_BC = tile_logits.max(dim=1)
+        tile_logits_BNC = self.classify_tile(hidden_BNE)
+        padding_BN1 = ~valid_BN.unsqueeze(-1)
+        critical_BC, index_BC = tile_logits_BNC.masked_fill(padding_BN1, -torch.inf).max(dim=1)
         query = self.query(hidden_BNE)
         critical_query = query.gather(1, index_BC.unsqueeze(-1).expand(-1, -1, query.shape[-1]))
         scores_BCN = critical_query @ query.transpose(1, 2) * self.scale
