@@ -50,19 +50,21 @@ class MILModule(pl.LightningModule):
         """Return what the aggregator makes of a batch."""
         return self.aggregator(batch.features_BND, batch.valid_BN)
 
-    def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch, with what else the aggregator asks for.
-
-        The curve shows the loss of the task alone, as the selection loss is.
-        """
+    def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
+        """Return the loss of the task, and that with all else the aggregator asks for."""
         output = self(batch)
         loss = _task_loss(output.logits_BC, batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
-        return loss + auxiliary_loss(
+        return loss, loss + auxiliary_loss(
             output.auxiliary,
             bag_loss=lambda logits_BC: _task_loss(logits_BC, batch),
             member_BG=torch.stack([1 - batch.target_B, batch.target_B], dim=1),
         )
+
+    def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch; the curve shows that of the task alone."""
+        loss, total = self.losses(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
+        return total
 
     def validation_step(self, batch: BagBatch, batch_idx: int) -> None:
         """Log the loss that picks the checkpoint."""
