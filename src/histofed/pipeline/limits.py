@@ -127,8 +127,16 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     ),
     **dict.fromkeys(
         (
-            f"aggregator.n_{name}"
-            for name in ("channels", "extreme", "chosen", "pseudo_bags", "masked_from")
+            "aggregator.n_channels",
+            "aggregator.n_extreme",
+            "aggregator.n_chosen",
+            "aggregator.n_pseudo_bags",
+            "aggregator.n_masked_from",
+            "aggregator.n_groups",
+            "aggregator.n_concepts",
+            "aggregator.n_layers",
+            "aggregator.n_heads",
+            "aggregator.n_landmarks",
         ),
         COUNT,
     ),

@@ -84,11 +84,25 @@ class Aggregator(nn.Module):
 
     @abstractmethod
     def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Aggregate standardised features; every bag has at least one valid instance."""
+        """Aggregate standardised features; every bag has at least one valid instance.
 
-    def forward(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Standardise and aggregate; every bag has at least one valid instance."""
-        return self.aggregate(self.standardised(features_BND, valid_BN), valid_BN)
+        Methods that use positions take ``cells_BN3`` (see `forward`) as well.
+        """
+
+    def forward(
+        self, features_BND: Tensor, valid_BN: Tensor, cells_BN3: Tensor | None = None
+    ) -> MILOutput:
+        """Standardise and aggregate; every bag has at least one valid instance.
+
+        Parameters
+        ----------
+        cells_BN3
+            Where tiles lie: number of the slide among the bag's, column, row. None where features
+            came without positions. Only methods that use positions look at it.
+        """
+        positions = {"cells_BN3": cells_BN3} if self.uses_positions else {}
+        standard_BND = self.standardised(features_BND, valid_BN)
+        return self.aggregate(standard_BND, valid_BN, **positions)
 
     def standardised(self, features_BND: Tensor, valid_BN: Tensor) -> Tensor:
         """Return features of mean 0 and deviation 1 over the training tiles; 0 on padding."""
