@@ -194,7 +194,7 @@ def main() -> None:
     arguments = parser.parse_args()
     size = {"n_bags": 600, "epochs": 20, "seeds": 1}
     if not arguments.quick:
-        size = {"n_bags": 3000, "epochs": 20, "seeds": 3}
+        size = {"n_bags": 2000, "epochs": 20, "seeds": 3}
     started = time.perf_counter()
     rows = table(arguments.aggregators, **size)
     figures = {

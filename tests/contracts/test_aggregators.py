@@ -43,6 +43,15 @@ def all_valid(features_BND: torch.Tensor) -> torch.Tensor:
     return torch.ones(features_BND.shape[:2], dtype=torch.bool)
 
 
+def cells(n_bags: int, n_tiles: int, seed: int = 0) -> torch.Tensor:
+    """Return cells of two slides per bag, no two tiles in one, many of them neighbours."""
+    side = int((2 * n_tiles) ** 0.5) + 1
+    generator = torch.Generator().manual_seed(seed)
+    chosen = [torch.randperm(side * side, generator=generator)[:n_tiles] for _ in range(n_bags)]
+    place = torch.stack(chosen)
+    return torch.stack([place // side % 2, place % side, place // side // 2], dim=-1)
+
+
 def close(one: torch.Tensor, other: torch.Tensor, tolerance: float = 1e-5) -> None:
     torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
@@ -67,10 +76,11 @@ def test_shapes(name, n_classes):
 @given(n_tiles=st.integers(1, 60), seed=st.integers(0, 2**20))
 def test_the_order_of_tiles_does_not_matter(name, n_tiles, seed):
     aggregator, features = make(name), tiles(1, n_tiles, D, seed=seed)
+    where = cells(1, n_tiles, seed)
     order = torch.randperm(n_tiles, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        straight = aggregator(features, all_valid(features))
-        shuffled = aggregator(features[:, order], all_valid(features))
+        straight = aggregator(features, all_valid(features), where)
+        shuffled = aggregator(features[:, order], all_valid(features), where[:, order])
     close(shuffled.logits_BC, straight.logits_BC)
     close(shuffled.embedding_BE, straight.embedding_BE)
     if straight.attention_BN is not None:
@@ -86,9 +96,11 @@ def test_padding_is_not_seen(name, garbage, n_tiles, n_padding):
     noise = garbage * tiles(1, n_padding, D, seed=1)
     padded = torch.cat([features, noise], dim=1)
     valid = torch.arange(n_tiles + n_padding)[None] < n_tiles
+    where = cells(1, n_tiles)
+    on_a_tile = where[:, :1].expand(-1, n_padding, -1)
     with torch.no_grad():
-        alone = aggregator(features, all_valid(features))
-        beside = aggregator(padded, valid)
+        alone = aggregator(features, all_valid(features), where)
+        beside = aggregator(padded, valid, torch.cat([where, on_a_tile], dim=1))
     close(beside.logits_BC, alone.logits_BC)
     close(beside.embedding_BE, alone.embedding_BE)
     if alone.attention_BN is not None:
@@ -106,9 +118,11 @@ def test_a_batch_equals_bags_one_by_one(name, sizes):
         batch[row, :size] = tiles(size, D, seed=row)
         valid[row, :size] = True
     with torch.no_grad():
-        together = aggregator(batch, valid)
+        where = cells(len(sizes), max(sizes))
+        together = aggregator(batch, valid, where)
         for row, size in enumerate(sizes):
-            alone = aggregator(batch[row : row + 1, :size], valid[row : row + 1, :size])
+            one = slice(row, row + 1), slice(size)
+            alone = aggregator(batch[one], valid[one], where[one])
             close(together.logits_BC[row], alone.logits_BC[0])
             close(together.embedding_BE[row], alone.embedding_BE[0])
             if alone.attention_BN is not None:
@@ -146,7 +160,7 @@ class LargestTensor(TorchDispatchMode):
 def test_tiny_and_huge_bags(name, n_tiles):
     features = tiles(1, n_tiles, D)
     with torch.inference_mode(), LargestTensor() as largest:
-        output = make(name, small=True)(features, all_valid(features))
+        output = make(name, small=True)(features, all_valid(features), cells(1, n_tiles))
     assert largest.n_elements < max(n_tiles, 1000) * 1000, "grows with the square of the tiles"
     assert output.logits_BC.isfinite().all()
     assert output.embedding_BE.isfinite().all()
@@ -195,6 +209,17 @@ def test_evidence_adds_up_to_the_logits(name):
 
 
 @each_aggregator
+def test_positions_matter_where_declared(name):
+    aggregator, features = make(name), tiles(1, 30, D)
+    with torch.no_grad():
+        here = aggregator(features, all_valid(features), cells(1, 30)).logits_BC
+        elsewhere = aggregator(features, all_valid(features), cells(1, 30, seed=1)).logits_BC
+        moved = aggregator(features, all_valid(features), cells(1, 30) + torch.tensor([7, 40, 3]))
+    assert torch.equal(here, elsewhere) != aggregator.uses_positions
+    close(moved.logits_BC, here)  # only where tiles lie beside one another counts
+
+
+@each_aggregator
 def test_the_bag_matters(name):
     """Guards the tests above: an aggregator that answers a constant would pass them."""
     aggregator = make(name)
@@ -224,7 +249,7 @@ def test_gradient_reaches_every_parameter(name, n_classes):
     features = tiles(6, 30, D)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        total(aggregator(features, all_valid(features))).backward()
+        total(aggregator(features, all_valid(features), cells(6, 30))).backward()
     for parameter_name, parameter in aggregator.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().sum() > 0, parameter_name
@@ -300,14 +325,14 @@ def test_an_exported_program_gives_the_same_logits_for_any_number_of_tiles(name)
     example = tiles(1, 20, D)
     program = torch.export.export(
         aggregator,
-        (example, all_valid(example)),
-        dynamic_shapes=({1: n_tiles}, {1: n_tiles}),
+        (example, all_valid(example), cells(1, 20)),
+        dynamic_shapes=({1: n_tiles}, {1: n_tiles}, {1: n_tiles}),
     ).module()
     for size in (1, 2, 20, 333):
-        features = tiles(1, size, D, seed=size)
-        valid = torch.arange(size)[None] < max(size - 3, 1)
+        bag = tiles(1, size, D, seed=size), torch.arange(size)[None] < max(size - 3, 1)
         with torch.no_grad():
-            close(program(features, valid).logits_BC, aggregator(features, valid).logits_BC)
+            found, expected = (each(*bag, cells(1, size)) for each in (program, aggregator))
+        close(found.logits_BC, expected.logits_BC)
 
 
 @each_aggregator

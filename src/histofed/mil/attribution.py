@@ -48,7 +48,7 @@ def tile_scores(
         raise StoreError(msg)
     aggregator.eval()
     batch = collate([bag])
-    output = aggregator(batch.features_BND, batch.valid_BN)
+    output = aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
     heads = {TILE_LOGIT: aggregator.instance_logits(batch.features_BND)[0, :, -1]}
     if output.attention_BN is not None:
         heads = {ATTENTION: output.attention_BN[0], **heads}

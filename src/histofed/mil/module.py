@@ -48,7 +48,7 @@ class MILModule(pl.LightningModule):
 
     def forward(self, batch: BagBatch) -> MILOutput:
         """Return what the aggregator makes of a batch."""
-        return self.aggregator(batch.features_BND, batch.valid_BN)
+        return self.aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
 
     def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Return the loss of the task, and that with all else the aggregator asks for."""

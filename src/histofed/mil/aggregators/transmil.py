@@ -18,7 +18,8 @@ order of the tiles, in three places, and with the padding of the batch:
 - The second attention is Nyström's as well. Only the class token is read from it, and one query
   costs no more when it is exact; its weights are the attention that is given back.
 
-Suffixes: B bags, N instances, D features, C classes, E embedding, T tokens.
+Suffixes: B bags, N instances, D features, C classes, E embedding, T tokens, K cells of a kernel, M
+instances x some of those cells.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class PPEG(nn.Module):
     """Depthwise convolutions of 7, 5 and 3 cells and the identity, over the tiles' own cells."""
 
     SIDE = 7
-    AWAY = 1 << 20
+    APART = 1 << 20
     """Cells from one row to the next, and rows from one slide to the next: more than any has."""
 
     def __init__(self, dim: int) -> None:
@@ -115,30 +116,34 @@ class PPEG(nn.Module):
         cells_BN3
             Number of the slide, column and row of each tile; None: no tile has neighbours.
         """
-        kernel_YXE = self._kernel().to(tiles_BNE.dtype)
-        middle = self.SIDE // 2
-        placed_BNE = tiles_BNE * (1 + kernel_YXE[middle, middle]) + self.bias_E
+        weight_KE, away_K = self._kernel().to(tiles_BNE.dtype), self._away(tiles_BNE.device)
+        middle = len(away_K) // 2
+        placed_BNE = tiles_BNE * (1 + weight_KE[middle]) + self.bias_E
         if cells_BN3 is None:
             return placed_BNE
         slide, column, row = cells_BN3.unbind(dim=-1)
-        key_BN = (slide * self.AWAY + row) * self.AWAY + column
+        key_BN = (slide * self.APART + row) * self.APART + column
         sorted_BN, order_BN = key_BN.masked_fill(~valid_BN, torch.iinfo(torch.int64).max).sort(1)
-        for y in range(self.SIDE):
-            for x in range(self.SIDE):
-                if (y, x) == (middle, middle):
-                    continue
-                wanted_BN = key_BN + (y - middle) * self.AWAY + (x - middle)
-                at_BN = torch.searchsorted(sorted_BN, wanted_BN).clamp(max=key_BN.shape[1] - 1)
-                found_BN1 = (sorted_BN.gather(1, at_BN) == wanted_BN).unsqueeze(-1)
-                index_BN1 = order_BN.gather(1, at_BN).unsqueeze(-1)
-                there_BNE = tiles_BNE.gather(1, index_BN1.expand_as(tiles_BNE)) * found_BN1
-                placed_BNE = placed_BNE + there_BNE * kernel_YXE[y, x]
+        taps = [tap for tap in range(len(away_K)) if tap != middle]
+        for start in range(0, len(taps), self.SIDE + 1):  # all at once would be much to hold
+            some = taps[start : start + self.SIDE + 1]
+            wanted_BM = (key_BN.unsqueeze(-1) + away_K[some]).flatten(start_dim=1)
+            at_BM = torch.searchsorted(sorted_BN, wanted_BM).clamp(max=key_BN.shape[1] - 1)
+            found_BM1 = (sorted_BN.gather(1, at_BM) == wanted_BM).unsqueeze(-1)
+            index_BM1 = order_BN.gather(1, at_BM).unsqueeze(-1)
+            there = tiles_BNE.gather(1, index_BM1.expand(-1, -1, tiles_BNE.shape[-1])) * found_BM1
+            placed_BNE = placed_BNE + (there.unflatten(1, (-1, len(some))) * weight_KE[some]).sum(2)
         return placed_BNE
 
+    def _away(self, device: torch.device) -> Tensor:
+        """Return how far the key of each of the kernel's cells is from that of its middle."""
+        steps = torch.arange(self.SIDE, device=device) - self.SIDE // 2
+        return (steps.unsqueeze(-1) * self.APART + steps).flatten()
+
     def _kernel(self) -> Tensor:
-        """Return the sum of the kernels, the smaller ones in the middle of the largest."""
+        """Return the sum of the kernels, the smaller in the middle of the largest, cell by cell."""
         padded = [
             nn.functional.pad(kernel, [(self.SIDE - kernel.shape[-1]) // 2] * 4)
             for kernel in self.kernels
         ]
-        return torch.stack(padded).sum(dim=0).squeeze(1).permute(1, 2, 0)
+        return torch.stack(padded).sum(dim=0).flatten(start_dim=1).T
