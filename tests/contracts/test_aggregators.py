@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from histofed.mil.aggregators import base
 from histofed.mil.auxiliary import auxiliary_loss
 from histofed.pipeline import build
 from histofed.pipeline.config import config_dir, groups
@@ -352,7 +353,8 @@ def test_standardising_is_part_of_the_weights(name):
 
 
 @each_aggregator
-def test_instance_logits_are_those_of_bags_of_one(name):
+def test_instance_logits_are_those_of_bags_of_one(name, monkeypatch):
+    monkeypatch.setattr(base, "BAGS_AT_ONCE", 3)
     aggregator, features = make(name, n_classes=2), tiles(2, 4, D)
     aggregator.standardise_with(torch.full((D,), 0.3), torch.full((D,), 1.7))
     with torch.no_grad():

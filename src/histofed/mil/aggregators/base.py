@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from histofed.mil.aggregators.auxiliary import Auxiliary
 
 
+BAGS_AT_ONCE = 1024
+"""Bags of one tile in one batch: some methods hold a matrix for each bag."""
+
+
 @dataclass(frozen=True, slots=True)
 class MILOutput:
     """What an aggregator makes of a batch of bags.
@@ -118,6 +122,8 @@ class Aggregator(nn.Module):
     def instance_logits(self, features_BND: Tensor) -> Tensor:
         """Return the logits ``(B, N, C)`` that each instance would get as a bag of its own."""
         B, N, D = features_BND.shape
-        alone = features_BND.reshape(B * N, 1, D)
-        valid = torch.ones(B * N, 1, dtype=torch.bool, device=features_BND.device)
-        return self(alone, valid).logits_BC.reshape(B, N, self.n_classes)
+        logits = [
+            self(alone, torch.ones_like(alone[..., 0], dtype=torch.bool)).logits_BC
+            for alone in features_BND.reshape(B * N, 1, D).split(BAGS_AT_ONCE)
+        ]
+        return torch.cat(logits).reshape(B, N, self.n_classes)
