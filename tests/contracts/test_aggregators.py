@@ -337,6 +337,36 @@ def test_an_exported_program_gives_the_same_logits_for_any_number_of_tiles(name)
 
 
 @each_aggregator
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of the exporter, about itself
+def test_onnx_gives_the_same_logits_for_any_number_of_tiles(name, tmp_path):
+    pytest.importorskip("onnxscript", reason="needs the packages onnx, onnxscript, onnxruntime")
+    runtime = pytest.importorskip("onnxruntime")
+    aggregator = make(name)
+    if aggregator.uses_positions:
+        pytest.skip("finding a tile's neighbours is a search that ONNX has no operator for")
+    n_tiles = torch.export.Dim("n_tiles", min=1, max=100_000)
+    example = tiles(1, 20, D)
+    program = torch.onnx.export(
+        aggregator,
+        (example, all_valid(example)),
+        dynamo=True,
+        dynamic_shapes=({1: n_tiles}, {1: n_tiles}),
+        verbose=False,
+    )
+    program.save(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx")
+    names = [each.name for each in session.get_inputs()]
+    for size in (1, 2, 20, 333):
+        bag = tiles(1, size, D, seed=size), torch.arange(size)[None] < max(size - 3, 1)
+        [found, *_] = session.run(
+            None, {key: value.numpy() for key, value in zip(names, bag, strict=True)}
+        )
+        with torch.no_grad():
+            close(torch.from_numpy(found), aggregator(*bag).logits_BC)
+
+
+@each_aggregator
 def test_standardising_is_part_of_the_weights(name):
     features = 50 + 9 * tiles(2, 6, D)
     mean, std = torch.linspace(40, 60, D), torch.linspace(1, 9, D)
