@@ -28,6 +28,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -167,7 +168,10 @@ def table(names: list[str], *, n_bags: int, epochs: int, seeds: int) -> list[dic
     """Return a row per aggregator: of all seeds the lowest test AUROC, and the mean ``_alike``."""
     jobs = [(n, t, n_bags, epochs, seed) for n in names for t in TESTS for seed in range(seeds)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = dict(zip(jobs, pool.map(measure, jobs), strict=True))
+        found = {}
+        for job, areas in zip(jobs, pool.map(measure, jobs), strict=True):
+            found[job] = areas
+            print(f"{len(found)}/{len(jobs)} {job[0]} {job[1]}: {areas[1]:.3f}", file=sys.stderr)
     rows = []
     for name in names:
         row: dict[str, Any] = {"aggregator": name}
@@ -194,7 +198,7 @@ def main() -> None:
     arguments = parser.parse_args()
     size = {"n_bags": 600, "epochs": 20, "seeds": 1}
     if not arguments.quick:
-        size = {"n_bags": 2000, "epochs": 20, "seeds": 3}
+        size = {"n_bags": 1000, "epochs": 20, "seeds": 3}
     started = time.perf_counter()
     rows = table(arguments.aggregators, **size)
     figures = {

@@ -1,4 +1,4 @@
-r"""Additive attention (Javed et al. 2022, NeurIPS, arXiv:2206.01794, equation 5).
+r"""Additive attention (Javed et al. 2022, NeurIPS, arXiv:2206.01794).
 
 .. math::
     a_i &= \mathrm{softmax}_i\; w^\top (\tanh(V h_i) \odot \sigma(U h_i)) \\

@@ -9,8 +9,9 @@ least one of its groups:
     \mathrm{logit} &= \log \sum_g e^{\mathrm{all}_g} \quad \text{(a smooth maximum)}
 
 with :math:`h_i = \mathrm{ReLU}(W\,\mathrm{LN}(x_i))` and linear f. These are the presence-based
-concepts of Weidmann, Frank and Pfahringer (2003, ECML, 10.1007/978-3-540-39857-8_42) in the
-min-max network of Sill (1997, NeurIPS, "Monotonic networks") with smooth minima and maxima.
+concepts of Weidmann, Frank and Pfahringer (2003, ECML, "A two-level learning method for generalized
+multi-instance problems") in the min-max network of Sill (1997, NeurIPS, "Monotonic networks"), with
+smooth minima and maxima.
 
 Every step rises with each tile's concepts, so that a tile can only ever add to a class and never
 speak against it: the standard multiple-instance assumption holds by construction, and no bag is
