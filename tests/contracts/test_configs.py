@@ -131,7 +131,7 @@ def test_every_default_says_what_it_is(verb):
         ("extract", "batchsize=1", ["batchsize", "batch_size"]),
         ("review", "prot=1", ["prot", "port"]),
         ("demo", "smal=true", ["smal", "small"]),
-        ("train", "aggregator=abmil", ["abmil", *groups()["aggregator"]]),
+        ("train", "aggregator=abmill", ["abmill", *groups()["aggregator"]]),
         ("train", "cancer=lng", ["cancer=lng", *groups()["cancer"]]),
         ("train", "task=egrf", ["task=egrf", *groups()["task"]]),
         ("federate", "strategy=fedavgg", ["fedavgg", *groups()["strategy"]]),

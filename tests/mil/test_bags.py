@@ -124,3 +124,24 @@ def test_a_batch_moves_as_one(bag):
     tensors = (batch.features_BND, batch.coords_BN2, batch.valid_BN, batch.target_B)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.ids == ("A", "B")
+
+
+def test_tiles_know_their_cell(tmp_path, write, cohort):
+    """Tiles of 16 level-0 pixels a side; the grid of a slide begins at its first tile."""
+    write(tmp_path, "a", 40, start=100)
+    write(tmp_path, "b", 2)
+    patients = cohort([("a", "A"), ("b", "A")], {"A": 1})
+    bag = load_bags(patients, FeatureStore(tmp_path))["A"]
+    expected = [[0, round(pixels / 16), 0] for pixels in range(40)] + [[1, 0, 0]] * 2
+    assert bag.cells_N3.tolist() == expected
+    batch = collate([bag, BagDataset([bag], tiles_per_bag=5)[0]])
+    assert batch.cells_BN3[0].tolist() == expected
+    assert all(cell in expected for cell in batch.cells_BN3[1, :5].tolist())
+    assert batch.to("cpu").cells_BN3 is not None
+
+
+def test_without_positions_there_are_no_cells(tmp_path, write, cohort):
+    write(tmp_path, "a", 3, placed=False)
+    bag = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path))["A"]
+    assert bag.cells_N3 is None
+    assert collate([bag]).cells_BN3 is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -37,6 +38,9 @@ class Bag:
         Level-0 pixels of each tile's own slide, or None.
     tiles_of
         Slide -> its tiles among the N.
+    cells_N3
+        Number of the slide among the patient's, and column and row of each tile in the slide's
+        grid, or None.
     """
 
     patient_id: str
@@ -45,6 +49,7 @@ class Bag:
     features_ND: Tensor
     coords_N2: Tensor | None
     tiles_of: dict[str, slice]
+    cells_N3: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class BagBatch:
     valid_BN: Tensor
     target_B: Tensor
     ids: tuple[str, ...]
+    cells_BN3: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> BagBatch:
         """Move to a device; Lightning calls this."""
@@ -67,6 +73,9 @@ class BagBatch:
             valid_BN=self.valid_BN.to(device, non_blocking=non_blocking),
             target_B=self.target_B.to(device, non_blocking=non_blocking),
             ids=self.ids,
+            cells_BN3=None
+            if self.cells_BN3 is None
+            else self.cells_BN3.to(device, non_blocking=non_blocking),
         )
 
 
@@ -141,8 +150,25 @@ def load_bags(cohort: Cohort, store: FeatureStore, *, scratch: Path) -> dict[str
             if any(c is None for c in coords)
             else torch.cat([torch.from_numpy(c) for c in coords if c is not None]),
             tiles_of=tiles_of,
+            cells_N3=None
+            if any(c is None for c in coords)
+            else torch.cat([_cells(number, slide) for number, slide in enumerate(slides)]),
         )
     return bags
+
+
+def _cells(number: int, slide: SlideFeatures) -> Tensor:
+    """Return the slide's number and each tile's column and row, ``(N, 3)``, from 0.
+
+    Tiles of regions that were cut with origins of their own are put into the nearest cell, which
+    two of them may then share.
+    """
+    spec, coords_N2 = slide.record.recipe.spec, slide.coords_N2
+    assert spec is not None  # features without a specification have no positions
+    assert coords_N2 is not None
+    step_px0 = slide.record.side_px0 * (1 - spec.overlap_px / spec.size_px)
+    cells_N2 = np.rint((coords_N2 - coords_N2.min(axis=0)) / step_px0).astype(np.int64)
+    return torch.from_numpy(np.insert(cells_N2, 0, number, axis=1))
 
 
 def _check_all_there(cohort: Cohort, store: FeatureStore) -> None:
@@ -204,6 +230,7 @@ class BagDataset(Dataset[Bag]):
             features_ND=bag.features_ND[drawn],
             coords_N2=None if bag.coords_N2 is None else bag.coords_N2[drawn],
             tiles_of={},
+            cells_N3=None if bag.cells_N3 is None else bag.cells_N3[drawn],
         )
 
 
@@ -215,16 +242,21 @@ def collate(bags: Sequence[Bag]) -> BagBatch:
     valid_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     placed = all(bag.coords_N2 is not None for bag in bags)
     coords_BN2 = torch.zeros(len(bags), longest, 2, dtype=torch.int64) if placed else None
+    in_grid = all(bag.cells_N3 is not None for bag in bags)
+    cells_BN3 = torch.zeros(len(bags), longest, 3, dtype=torch.int64) if in_grid else None
     for row, bag in enumerate(bags):
         n_tiles = len(bag.features_ND)
         features_BND[row, :n_tiles] = bag.features_ND
         valid_BN[row, :n_tiles] = True
         if coords_BN2 is not None and bag.coords_N2 is not None:
             coords_BN2[row, :n_tiles] = bag.coords_N2
+        if cells_BN3 is not None and bag.cells_N3 is not None:
+            cells_BN3[row, :n_tiles] = bag.cells_N3
     return BagBatch(
         features_BND=features_BND,
         coords_BN2=coords_BN2,
         valid_BN=valid_BN,
         target_B=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
         ids=tuple(bag.patient_id for bag in bags),
+        cells_BN3=cells_BN3,
     )

@@ -75,7 +75,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "engine": OneOf(("auto", "eager", "folded", "compile")),
     "n_resamples": Range(100),
     "pictures": Range(0),
-    "head": OneOf(("attention", "tile_logit")),
+    "head": OneOf(("attention", "tile_logit", "evidence")),
     "masks_mpp": ABOVE_0,
     "mpp": Range(MIN_MPP, MAX_MPP),
     "port": Range(0, 65535),
@@ -127,8 +127,31 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "federation.rounds": COUNT,
     "federation.epochs_per_round": COUNT,
     "federation.min_sites": COUNT,
-    "aggregator.hidden_dim": Range(1, 65536),
-    "aggregator.attention_dim": Range(1, 65536),
+    **dict.fromkeys(
+        (f"aggregator.{name}_dim" for name in ("hidden", "attention", "embedding")),
+        Range(1, 65536),
+    ),
+    **dict.fromkeys(
+        (
+            "aggregator.n_channels",
+            "aggregator.n_extreme",
+            "aggregator.n_chosen",
+            "aggregator.n_pseudo_bags",
+            "aggregator.n_masked_from",
+            "aggregator.n_groups",
+            "aggregator.n_concepts",
+            "aggregator.n_layers",
+            "aggregator.n_heads",
+            "aggregator.n_landmarks",
+        ),
+        COUNT,
+    ),
+    "aggregator.n_branches": Range(2),
+    "aggregator.masked_share": Range(0, 0.99),
+    **dict.fromkeys(
+        (f"aggregator.{name}_weight" for name in ("instance", "first_tier", "branch", "diversity")),
+        Range(0),
+    ),
     "aggregator.dropout": Range(0, 0.99),
 }
 """Full name of an option -> its limits. An option without limits is free within its type."""
