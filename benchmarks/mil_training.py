@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from histofed.core.splits import Fold
 from histofed.core.metrics import auroc
+from histofed.core.splits import Fold
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
 from histofed.mil.bags import Bag
 from histofed.mil.data import BagDataModule

@@ -131,7 +131,7 @@ def test_tiles_know_their_cell(tmp_path, write, cohort):
     write(tmp_path, "a", 40, start=100)
     write(tmp_path, "b", 2)
     patients = cohort([("a", "A"), ("b", "A")], {"A": 1})
-    bag = load_bags(patients, FeatureStore(tmp_path))["A"]
+    bag = load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)["A"]
     expected = [[0, round(pixels / 16), 0] for pixels in range(40)] + [[1, 0, 0]] * 2
     assert bag.cells_N3.tolist() == expected
     batch = collate([bag, BagDataset([bag], tiles_per_bag=5)[0]])
@@ -142,6 +142,6 @@ def test_tiles_know_their_cell(tmp_path, write, cohort):
 
 def test_without_positions_there_are_no_cells(tmp_path, write, cohort):
     write(tmp_path, "a", 3, placed=False)
-    bag = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path))["A"]
+    bag = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path), scratch=tmp_path)["A"]
     assert bag.cells_N3 is None
     assert collate([bag]).cells_BN3 is None

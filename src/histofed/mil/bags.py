@@ -132,27 +132,26 @@ def load_bags(cohort: Cohort, store: FeatureStore, *, scratch: Path) -> dict[str
     bags, start = {}, 0
     alike = _Alike()
     for patient in cohort.patients:
-        first, coords, tiles_of = start, [], {}
-        for slide in cohort.slides_of(patient):
+        first, coords, cells, tiles_of = start, [], [], {}
+        for number, slide in enumerate(cohort.slides_of(patient)):
             features = store.read(slide.slide_id)
             alike.check(patient, features)
             stop = start + len(features.features_ND)
             room_ND[start:stop] = torch.from_numpy(features.features_ND)
-            coords.append(features.coords_N2)
             tiles_of[slide.slide_id] = slice(start - first, stop - first)
             start = stop
+            if features.coords_N2 is not None:
+                coords.append(torch.from_numpy(features.coords_N2))
+                cells.append(_cells(number, features))
+        placed = len(coords) == len(tiles_of)
         bags[patient] = Bag(
             patient_id=patient,
             site=cohort.site_of[patient],
             label=cohort.labels[patient],
             features_ND=room_ND[first:start],
-            coords_N2=None
-            if any(c is None for c in coords)
-            else torch.cat([torch.from_numpy(c) for c in coords if c is not None]),
+            coords_N2=torch.cat(coords) if placed else None,
             tiles_of=tiles_of,
-            cells_N3=None
-            if any(c is None for c in coords)
-            else torch.cat([_cells(number, slide) for number, slide in enumerate(slides)]),
+            cells_N3=torch.cat(cells) if placed else None,
         )
     return bags
 
