@@ -133,6 +133,8 @@ def fit(name: str, train: BagBatch, *, epochs: int, seed: int) -> MILModule:
     torch.manual_seed(seed)
     config = OmegaConf.load(config_dir() / "aggregator" / f"{name}.yaml")
     config["tile_norm"] = False
+    if "n_landmarks" in config:
+        config["n_landmarks"] = 16  # bags here hold a dozen tiles
     aggregator = build.aggregator(config, dim=DIM)
     seen = train.features_BND[train.valid_BN]
     aggregator.standardise_with(seen.mean(dim=0), seen.std(dim=0))
@@ -196,7 +198,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--aggregators", nargs="*", default=groups()["aggregator"], metavar="NAME")
     arguments = parser.parse_args()
-    size = {"n_bags": 600, "epochs": 20, "seeds": 1}
+    size = {"n_bags": 500, "epochs": 20, "seeds": 1}
     if not arguments.quick:
         size = {"n_bags": 1000, "epochs": 20, "seeds": 3}
     started = time.perf_counter()

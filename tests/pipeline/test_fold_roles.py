@@ -24,7 +24,7 @@ N_FOLDS = 3
 def watched(monkeypatch):
     """Record, for each model made, whom it was standardised with, trained and selected on."""
     seen: dict[str, list[set[str]]] = defaultdict(list)
-    real_total, real_loss = fit.total, MILModule.loss
+    real_total, real_losses = fit.total, MILModule.losses
     names: dict[int, str] = {}
     made: list[set[str]] = []
     real_open = study.open_study
@@ -39,15 +39,15 @@ def watched(monkeypatch):
         made.append({names[id(part)] for part in parts})
         return real_total(parts)
 
-    def loss(module, batch):
+    def losses(module, batch):
         role = "train" if module.training else "select"
         seen[role].append(set(batch.ids))
-        return real_loss(module, batch)
+        return real_losses(module, batch)
 
     for verb in ("train", "federate"):
         monkeypatch.setattr(f"histofed.pipeline.{verb}.open_study", open_study)
     monkeypatch.setattr(fit, "total", total)
-    monkeypatch.setattr(MILModule, "loss", loss)
+    monkeypatch.setattr(MILModule, "losses", losses)
     return seen, made
 
 

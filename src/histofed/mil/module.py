@@ -44,7 +44,7 @@ class MILModule(pl.LightningModule):
 
     def loss(self, batch: BagBatch) -> Tensor:
         """Return the mean binary cross-entropy per patient."""
-        return _task_loss(self(batch).logits_BC, batch)
+        return self.losses(batch)[0]
 
     def forward(self, batch: BagBatch) -> MILOutput:
         """Return what the aggregator makes of a batch."""
