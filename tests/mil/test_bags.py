@@ -105,7 +105,7 @@ def test_a_small_bag_is_taken_whole(bag, most):
 def test_collate_pads_and_marks_the_padding(bag):
     bags = [bag("A", 2, label=1), bag("B", 5), bag("C", 1, label=1)]
     batch = collate(bags)
-    assert batch.features_BND.dtype == torch.float32
+    assert batch.features_BND.dtype == torch.float16
     assert batch.features_BND.shape == (3, 5, 4)
     assert batch.valid_BN.sum(dim=1).tolist() == [2, 5, 1]
     assert batch.valid_BN[0].tolist() == [True, True, False, False, False]
@@ -114,7 +114,7 @@ def test_collate_pads_and_marks_the_padding(bag):
     assert batch.ids == ("A", "B", "C")
     for row, one in enumerate(bags):
         n_tiles = len(one.features_ND)
-        assert torch.equal(batch.features_BND[row, :n_tiles], one.features_ND.float())
+        assert torch.equal(batch.features_BND[row, :n_tiles], one.features_ND)
         assert torch.equal(batch.coords_BN2[row, :n_tiles], one.coords_N2)
     assert not batch.features_BND[~batch.valid_BN].any()
 

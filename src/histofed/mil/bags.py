@@ -234,10 +234,10 @@ class BagDataset(Dataset[Bag]):
 
 
 def collate(bags: Sequence[Bag]) -> BagBatch:
-    """Pad bags to the longest; features become float32."""
+    """Pad bags to the longest; features stay as they are stored."""
     longest = max(len(bag.features_ND) for bag in bags)
     dim = bags[0].features_ND.shape[1]
-    features_BND = torch.zeros(len(bags), longest, dim)
+    features_BND = torch.zeros(len(bags), longest, dim, dtype=bags[0].features_ND.dtype)
     valid_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
     placed = all(bag.coords_N2 is not None for bag in bags)
     coords_BN2 = torch.zeros(len(bags), longest, 2, dtype=torch.int64) if placed else None

@@ -10,6 +10,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from histofed.mil.aggregators.projection import Tiles
+
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
@@ -29,13 +31,25 @@ def valid() -> torch.Tensor:
     return torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
 
 
+class Unprojected(torch.nn.Module):
+    """In the place of the projection: h is x."""
+
+    def forward(self, tiles: Tiles) -> torch.Tensor:
+        return tiles.standardised()
+
+
 @pytest.fixture
-def bare() -> Callable[..., Any]:
+def unprojected() -> torch.nn.Module:
+    return Unprojected()
+
+
+@pytest.fixture
+def bare(unprojected) -> Callable[..., Any]:
     """Return the maker of a model of 5 features without projection, so that h is x."""
 
     def make(kind: type, n_classes: int, **options: Any) -> Any:
         model = kind(5, n_classes, hidden_dim=5, attention_dim=3, **options).eval()
-        model.project = torch.nn.Identity()
+        model.project = unprojected
         return model
 
     return make

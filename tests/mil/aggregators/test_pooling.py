@@ -21,7 +21,7 @@ def without_norm(kind, seed: int = 0):
 @torch.no_grad()
 def test_mean():
     model = without_norm(MeanPool)
-    linear = model.project[1]
+    linear = model.project.linear
     hidden = [torch.relu(linear(tile)) for tile in TILES[0, :2]]
     expected = (hidden[0] + hidden[1]) / 2
     output = model(TILES, VALID)
@@ -32,7 +32,7 @@ def test_mean():
 @torch.no_grad()
 def test_max():
     model = without_norm(MaxPool)
-    linear = model.project[1]
+    linear = model.project.linear
     hidden = [torch.relu(linear(tile)) for tile in TILES[0, :2]]
     torch.testing.assert_close(
         model(TILES, VALID).embedding_BE[0], torch.maximum(hidden[0], hidden[1])

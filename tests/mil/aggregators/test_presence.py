@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from histofed.mil.aggregators.presence import Presence
 
 
-def test_all_the_concepts_of_any_group():
+def test_all_the_concepts_of_any_group(unprojected):
     """With sharp concepts the smooth minima and maxima are minima and maxima."""
     model = Presence(4, 1, hidden_dim=4, n_groups=2, n_concepts=2).eval()
-    model.project, model.detect = torch.nn.Identity(), torch.nn.Identity()
+    model.project, model.detect = unprojected, torch.nn.Identity()
     shows = {"first": 0, "second": 1, "third": 2, "fourth": 3}
 
     def says(*tiles: str) -> float:

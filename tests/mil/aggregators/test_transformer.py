@@ -9,7 +9,8 @@ from histofed.mil.aggregators.transformer import Transformer
 
 def written_out(model: Transformer, tiles_ND: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits and the class token's weights, every token computed in every layer."""
-    tokens = torch.cat([model.class_token_E[None], model.project(tiles_ND)])
+    hidden_NE = model.project.linear(torch.nn.functional.layer_norm(tiles_ND, tiles_ND.shape[1:]))
+    tokens = torch.cat([model.class_token_E[None], hidden_NE.relu()])
     for layer in (*model.layers, model.last):
         normed, heads = layer.norm(tokens), layer.attend
         width = tokens.shape[1] // heads.n_heads

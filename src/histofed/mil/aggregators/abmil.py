@@ -5,7 +5,7 @@ r"""Attention (Ilse, Tomczak and Welling 2018, ICML, arXiv:1802.04712, equation 
     a_i &= \mathrm{softmax}_i\; w^\top \tanh(V h_i) \\
     z &= \sum_i a_i h_i, \qquad \mathrm{logit} = C z
 
-x is standardised. LN is ours (see `histofed.mil.aggregators.blocks.project_tiles`).
+x is standardised. LN is ours (see `histofed.mil.aggregators.projection.ProjectTiles`).
 
 Suffixes: B bags, N instances, D features, C classes, E embedding.
 """
@@ -17,7 +17,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import GatedScore, TanhScore, masked_softmax, project_tiles
+from histofed.mil.aggregators.blocks import GatedScore, TanhScore, masked_softmax
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class ABMIL(Aggregator):
@@ -32,7 +33,7 @@ class ABMIL(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     scorer: ClassVar[type[TanhScore | GatedScore]] = TanhScore
@@ -48,13 +49,13 @@ class ABMIL(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.attend = self.scorer(hidden_dim, attention_dim)
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         attention_B1N = masked_softmax(self.attend(hidden_BNE), valid_BN.unsqueeze(1))
         embedding_BE = (attention_B1N @ hidden_BNE).squeeze(1)
         return MILOutput(self.classify(embedding_BE), attention_B1N.squeeze(1), embedding_BE)

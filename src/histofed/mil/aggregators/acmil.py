@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from histofed.errors import ConfigError
 from histofed.mil.aggregators.auxiliary import Auxiliary, BagTerm, Penalty
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, project_tiles, top_of
+from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, top_of
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class ACMIL(Aggregator):
@@ -49,7 +50,7 @@ class ACMIL(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
 
     Raises
     ------
@@ -81,16 +82,16 @@ class ACMIL(Aggregator):
         self.masked_share = masked_share
         self.branch_weight = branch_weight
         self.diversity_weight = diversity_weight
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.attend = GatedScore(hidden_dim, attention_dim, n_branches=n_branches)
         self.classify_branch = nn.ModuleList(
             nn.Linear(hidden_dim, n_classes) for _ in range(n_branches)
         )
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         scores_BKN = self.attend(hidden_BNE)
         seen_BKN = valid_BN.unsqueeze(1).expand_as(scores_BKN)
         if self.training:

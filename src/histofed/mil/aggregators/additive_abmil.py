@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, project_tiles
+from histofed.mil.aggregators.blocks import GatedScore, masked_softmax
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class AdditiveABMIL(Aggregator):
@@ -34,7 +35,7 @@ class AdditiveABMIL(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class AdditiveABMIL(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.attend = GatedScore(hidden_dim, attention_dim)
         self.contribute = nn.Sequential(
             nn.Linear(hidden_dim, attention_dim, bias=False),
@@ -57,9 +58,9 @@ class AdditiveABMIL(Aggregator):
         )
         self.bias_C = nn.Parameter(torch.zeros(n_classes))
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         attention_B1N = masked_softmax(self.attend(hidden_BNE), valid_BN.unsqueeze(1))
         evidence_BNC = attention_B1N.transpose(1, 2) * self.contribute(hidden_BNE)
         return MILOutput(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
+from histofed.mil.aggregators.projection import Tiles
+
 if TYPE_CHECKING:
     from histofed.mil.aggregators.auxiliary import Auxiliary
 
@@ -87,8 +89,8 @@ class Aggregator(nn.Module):
         self.register_buffer("feature_std_D", torch.ones(dim))
 
     @abstractmethod
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
-        """Aggregate standardised features; every bag has at least one valid instance.
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
+        """Aggregate tiles; every bag has at least one valid instance.
 
         Methods that use positions take ``cells_BN3`` (see `forward`) as well.
         """
@@ -105,14 +107,8 @@ class Aggregator(nn.Module):
             came without positions. Only methods that use positions look at it.
         """
         positions = {"cells_BN3": cells_BN3} if self.uses_positions else {}
-        standard_BND = self.standardised(features_BND, valid_BN)
-        return self.aggregate(standard_BND, valid_BN, **positions)
-
-    def standardised(self, features_BND: Tensor, valid_BN: Tensor) -> Tensor:
-        """Return features of mean 0 and deviation 1 over the training tiles; 0 on padding."""
-        standard_BND = (features_BND - self.feature_mean_D) / self.feature_std_D
-        # Whatever padding holds, it must not reach a product with zero: that may be NaN.
-        return standard_BND.masked_fill(~valid_BN.unsqueeze(-1), 0.0)
+        tiles = Tiles(features_BND, valid_BN, self.feature_mean_D, self.feature_std_D)
+        return self.aggregate(tiles, valid_BN, **positions)
 
     def standardise_with(self, mean_D: Tensor, std_D: Tensor) -> None:
         """Standardise features with these statistics from now on."""

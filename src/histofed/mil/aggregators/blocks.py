@@ -1,25 +1,12 @@
 """What several aggregators are made of.
 
-Suffixes: B bags, N instances, D features, E hidden, K branches.
+Suffixes: B bags, N instances, E hidden, K branches.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-
-def project_tiles(
-    dim: int, hidden_dim: int, *, dropout: float, tile_norm: bool = True
-) -> nn.Sequential:
-    r"""Return :math:`h_i = \mathrm{ReLU}(W\,\mathrm{LN}(x_i))` with dropout in training.
-
-    LN, a layer norm of each tile, is ours: a tile far outside of what training saw (a fold, a pen)
-    has a large norm and would otherwise dominate the bag. It also hides what only shifts or scales
-    all the features of a tile; ``tile_norm=False`` leaves it out, as the papers do.
-    """
-    norm = nn.LayerNorm(dim) if tile_norm else nn.Identity()
-    return nn.Sequential(norm, nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout))
 
 
 class TanhScore(nn.Module):

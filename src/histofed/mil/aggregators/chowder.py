@@ -8,7 +8,7 @@ r"""Chowder (Courtiol et al. 2018, arXiv:1802.02212), with several score channel
 A tile gets J scores; of each channel the R highest (highest first) and the R lowest (lowest first)
 go on. The paper has J = 1. Where a bag has fewer than R tiles, the missing scores are 0, and a tile
 may be among the highest and the lowest. Scores come from a two-layer perceptron; the paper has one
-linear layer. LN is ours (see `histofed.mil.aggregators.blocks.project_tiles`).
+linear layer. LN is ours (see `histofed.mil.aggregators.projection.ProjectTiles`).
 
 Suffixes: B bags, N instances, D features, C classes, E embedding, J channels, R ranks.
 """
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import project_tiles, top_of
+from histofed.mil.aggregators.blocks import top_of
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class Chowder(Aggregator):
@@ -38,7 +39,7 @@ class Chowder(Aggregator):
     dropout
         On the hidden layer of each tile, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     counts_tiles = True
@@ -58,7 +59,7 @@ class Chowder(Aggregator):
         super().__init__(dim, n_classes)
         self.n_extreme = n_extreme
         self.score = nn.Sequential(
-            project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm),
+            ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm),
             nn.Linear(hidden_dim, n_channels),
         )
         self.embed = nn.Sequential(
@@ -66,9 +67,9 @@ class Chowder(Aggregator):
         )
         self.classify = nn.Linear(embedding_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        scores_BJN = self.score(features_BND).transpose(1, 2)
+        scores_BJN = self.score(tiles).transpose(1, 2)
         valid_B1N = valid_BN.unsqueeze(1)
         kept = []
         for signed_BJN in (scores_BJN, -scores_BJN):

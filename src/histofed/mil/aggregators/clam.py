@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from histofed.mil.aggregators.auxiliary import InstanceTerm
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, project_tiles, top_of
+from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, top_of
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class CLAM(Aggregator):
@@ -50,7 +51,7 @@ class CLAM(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     def __init__(
@@ -73,16 +74,16 @@ class CLAM(Aggregator):
         self.multi_branch = multi_branch
         self.exclusive = exclusive
         n_groups = max(n_classes, 2)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.attend = GatedScore(
             hidden_dim, attention_dim, n_branches=n_groups if multi_branch else 1
         )
         self.classify = nn.Linear(hidden_dim, n_groups if multi_branch else n_classes)
         self.cluster = nn.Linear(hidden_dim, n_groups)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         scores_BMN = self.attend(hidden_BNE)
         attention_BMN = masked_softmax(scores_BMN, valid_BN.unsqueeze(1))
         embedding_BME = attention_BMN @ hidden_BNE

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from histofed.mil.aggregators.auxiliary import BagTerm
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import masked_softmax, project_tiles
+from histofed.mil.aggregators.blocks import masked_softmax
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class DSMIL(Aggregator):
@@ -41,7 +42,7 @@ class DSMIL(Aggregator):
     dropout
         On h and on what v takes, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     def __init__(
@@ -58,15 +59,15 @@ class DSMIL(Aggregator):
         super().__init__(dim, n_classes)
         self.instance_weight = instance_weight
         self.scale = 1 / math.sqrt(attention_dim)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.classify_tile = nn.Linear(hidden_dim, n_classes)
         self.query = nn.Sequential(nn.Linear(hidden_dim, attention_dim), nn.Tanh())
         self.value = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden_dim, hidden_dim))
         self.classify_bag = nn.Linear(n_classes * hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         tile_logits_BNC = self.classify_tile(hidden_BNE)
         padding_BN1 = ~valid_BN.unsqueeze(-1)
         critical_BC, index_BC = tile_logits_BNC.masked_fill(padding_BN1, -torch.inf).max(dim=1)

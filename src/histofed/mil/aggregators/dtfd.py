@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from histofed.mil.aggregators.auxiliary import BagTerm
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import GatedScore, masked_softmax, project_tiles
+from histofed.mil.aggregators.blocks import GatedScore, masked_softmax
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class DTFD(Aggregator):
@@ -54,7 +55,7 @@ class DTFD(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     counts_tiles = True
@@ -76,15 +77,15 @@ class DTFD(Aggregator):
         self.n_pseudo_bags = n_pseudo_bags
         self.distill = distill
         self.first_tier_weight = first_tier_weight
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.attend_tiles = GatedScore(hidden_dim, attention_dim)
         self.classify_pseudo = nn.Linear(hidden_dim, n_classes)
         self.attend_distilled = GatedScore(hidden_dim, attention_dim)
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         scores_B1N = self.attend_tiles(hidden_BNE)
         dealt_BMN = self._deal(scores_B1N.squeeze(1).detach(), valid_BN)
         attention_BMN = masked_softmax(scores_B1N, dealt_BMN)

@@ -9,19 +9,25 @@ Suffixes: B bags, N instances, D features, C classes, E embedding.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
 
 from histofed.mil.aggregators.base import MILOutput
 from histofed.mil.aggregators.mean import MeanPool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from histofed.mil.aggregators.projection import Tiles
 
 
 class MaxPool(MeanPool):
     """Maximum over the projected tiles, hidden unit by hidden unit; parameters of `MeanPool`."""
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         masked = hidden_BNE.masked_fill(~valid_BN.unsqueeze(-1), -torch.inf)
         embedding_BE = masked.amax(dim=1)
         return MILOutput(self.classify(embedding_BE), None, embedding_BE)

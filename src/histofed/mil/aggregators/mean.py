@@ -13,7 +13,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import even_weights, project_tiles
+from histofed.mil.aggregators.blocks import even_weights
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class MeanPool(Aggregator):
@@ -26,7 +27,7 @@ class MeanPool(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class MeanPool(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        hidden_BNE = self.project(features_BND)
+        hidden_BNE = self.project(tiles)
         weights_BN = even_weights(valid_BN, hidden_BNE.dtype)
         embedding_BE = (weights_BN.unsqueeze(1) @ hidden_BNE).squeeze(1)
         return MILOutput(self.classify(embedding_BE), None, embedding_BE)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import project_tiles
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 
 
 class Presence(Aggregator):
@@ -44,7 +44,7 @@ class Presence(Aggregator):
     dropout
         On h, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Presence(Aggregator):
     ) -> None:
         super().__init__(dim, n_classes)
         self.groups_shape = (n_classes, n_groups, n_concepts)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.detect = nn.Linear(hidden_dim, n_classes * n_groups * n_concepts)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`. The embedding is m, all concepts in a row."""
-        shown_BNE = self.detect(self.project(features_BND))
+        shown_BNE = self.detect(self.project(tiles))
         most_BE = shown_BNE.masked_fill(~valid_BN.unsqueeze(-1), -torch.inf).amax(dim=1)
         all_BCG = -torch.logsumexp(-most_BE.unflatten(1, self.groups_shape), dim=-1)
         return MILOutput(torch.logsumexp(all_BCG, dim=-1), None, most_BE)

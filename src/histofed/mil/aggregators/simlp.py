@@ -3,17 +3,23 @@ r"""Mean pooling with a small network behind it ("SiMLP", arXiv:2502.20823).
 .. math:: z = \mathrm{ReLU}(W \tfrac{1}{N} \sum_i \mathrm{LN}(x_i)), \qquad \mathrm{logit} = C z
 
 The reference that every attention model should be compared with: it knows no instance. LN, a layer
-norm of each tile, is ours (see `histofed.mil.aggregators.blocks.project_tiles`).
+norm of each tile, is ours (see `histofed.mil.aggregators.projection.ProjectTiles`).
 
 Suffixes: B bags, N instances, D features, C classes, E embedding.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
 from histofed.mil.aggregators.blocks import even_weights
+
+if TYPE_CHECKING:
+    from histofed.mil.aggregators.projection import Tiles
 
 
 class SiMLP(Aggregator):
@@ -39,13 +45,14 @@ class SiMLP(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.norm = nn.LayerNorm(dim) if tile_norm else nn.Identity()
+        self.tile_norm = tile_norm
         self.embed = nn.Sequential(nn.Linear(dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout))
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        weights_BN = even_weights(valid_BN, features_BND.dtype)
-        mean_BD = (weights_BN.unsqueeze(1) @ self.norm(features_BND)).squeeze(1)
+        standard_BND = replace(tiles, norm=self.tile_norm).standardised()
+        weights_BN = even_weights(valid_BN, standard_BND.dtype)
+        mean_BD = (weights_BN.unsqueeze(1) @ standard_BND).squeeze(1)
         embedding_BE = self.embed(mean_BD)
         return MILOutput(self.classify(embedding_BE), None, embedding_BE)

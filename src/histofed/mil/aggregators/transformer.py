@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import project_tiles
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 from histofed.mil.aggregators.tokens import (
     ClassAttention,
     SelfAttention,
@@ -41,7 +41,7 @@ class Transformer(Aggregator):
     dropout
         On h and behind each block, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     counts_tiles = True
@@ -58,7 +58,7 @@ class Transformer(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.class_token_E = nn.Parameter(torch.randn(hidden_dim) * 0.02)
         self.layers = nn.ModuleList(
             _SelfLayer(hidden_dim, n_heads, dropout) for _ in range(n_layers - 1)
@@ -67,11 +67,9 @@ class Transformer(Aggregator):
         self.norm = nn.LayerNorm(hidden_dim)
         self.classify = nn.Linear(hidden_dim, n_classes)
 
-    def aggregate(self, features_BND: Tensor, valid_BN: Tensor) -> MILOutput:
+    def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        tokens_BTE, valid_BT = with_class_token(
-            self.class_token_E, self.project(features_BND), valid_BN
-        )
+        tokens_BTE, valid_BT = with_class_token(self.class_token_E, self.project(tiles), valid_BN)
         for layer in self.layers:
             tokens_BTE = layer(tokens_BTE, valid_BT)
         token_BE, attention_BN = self.last(tokens_BTE, valid_BT)

@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from histofed.mil.aggregators.base import Aggregator, MILOutput
-from histofed.mil.aggregators.blocks import project_tiles
 from histofed.mil.aggregators.nystrom import NystromAttention
+from histofed.mil.aggregators.projection import ProjectTiles, Tiles
 from histofed.mil.aggregators.tokens import ClassAttention, with_class_token
 
 
@@ -47,7 +47,7 @@ class TransMIL(Aggregator):
     dropout
         On h and behind each attention, in training.
     tile_norm
-        Layer norm of each tile; see `project_tiles`.
+        Layer norm of each tile; see `ProjectTiles`.
     """
 
     counts_tiles = True
@@ -65,7 +65,7 @@ class TransMIL(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        self.project = project_tiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
+        self.project = ProjectTiles(dim, hidden_dim, dropout=dropout, tile_norm=tile_norm)
         self.class_token_E = nn.Parameter(torch.randn(hidden_dim) * 0.02)
         self.norm_first = nn.LayerNorm(hidden_dim)
         self.attend_first = NystromAttention(hidden_dim, n_heads, n_landmarks=n_landmarks)
@@ -77,12 +77,10 @@ class TransMIL(Aggregator):
         self.classify = nn.Linear(hidden_dim, n_classes)
 
     def aggregate(
-        self, features_BND: Tensor, valid_BN: Tensor, cells_BN3: Tensor | None = None
+        self, tiles: Tiles, valid_BN: Tensor, cells_BN3: Tensor | None = None
     ) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        tokens_BTE, valid_BT = with_class_token(
-            self.class_token_E, self.project(features_BND), valid_BN
-        )
+        tokens_BTE, valid_BT = with_class_token(self.class_token_E, self.project(tiles), valid_BN)
         attended = self.attend_first(self.norm_first(tokens_BTE), valid_BT)
         tokens_BTE = tokens_BTE + self.drop(attended)
         token_B1E = tokens_BTE[:, :1]
