@@ -87,12 +87,15 @@ def test_a_draw_of_tiles_has_no_tile_twice(bag):
     torch.manual_seed(0)
     dataset = BagDataset([whole], tiles_per_bag=20)
     draws = [dataset[0] for _ in range(5)]
-    for draw in draws:
-        drawn = draw.coords_N2[:, 0].tolist()
+    batches = [collate([draw]) for draw in draws]
+    for batch in batches:
+        drawn = batch.coords_BN2[0, :, 0].tolist()
         assert len(drawn) == len(set(drawn)) == 20
-        assert torch.equal(draw.features_ND, whole.features_ND[draw.coords_N2[:, 0] // 2])
-    assert len({tuple(sorted(draw.coords_N2[:, 0].tolist())) for draw in draws}) == 5
-    seen = {tile for draw in draws for tile in draw.coords_N2[:, 0].tolist()}
+        rows = batch.coords_BN2[0, :, 0] // 2
+        assert torch.equal(batch.features_BND[0], whole.features_ND[rows])
+        assert batch.valid_BN.all()
+    assert len({tuple(sorted(batch.coords_BN2[0, :, 0].tolist())) for batch in batches}) == 5
+    seen = {tile for batch in batches for tile in batch.coords_BN2[0, :, 0].tolist()}
     assert len(seen) > 40  # not always the same corner of the slide
 
 

@@ -1,11 +1,12 @@
 """Bags: all tiles of all slides of one patient, and batches of them.
 
-Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features.
+Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features,
+M instances drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,8 @@ class Bag:
     cells_N3
         Number of the slide among the patient's, and column and row of each tile in the slide's
         grid, or None.
+    drawn_M
+        The tiles that a batch shall take, or None for all.
     """
 
     patient_id: str
@@ -50,6 +53,12 @@ class Bag:
     coords_N2: Tensor | None
     tiles_of: dict[str, slice]
     cells_N3: Tensor | None = None
+    drawn_M: Tensor | None = None
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles that a batch takes."""
+        return len(self.features_ND if self.drawn_M is None else self.drawn_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,41 +230,34 @@ class BagDataset(Dataset[Bag]):
         n_tiles = len(bag.features_ND)
         if self.tiles_per_bag is None or n_tiles <= self.tiles_per_bag:
             return bag
-        drawn = torch.randperm(n_tiles)[: self.tiles_per_bag]
-        return Bag(
-            patient_id=bag.patient_id,
-            site=bag.site,
-            label=bag.label,
-            features_ND=bag.features_ND[drawn],
-            coords_N2=None if bag.coords_N2 is None else bag.coords_N2[drawn],
-            tiles_of={},
-            cells_N3=None if bag.cells_N3 is None else bag.cells_N3[drawn],
-        )
+        return replace(bag, drawn_M=torch.randperm(n_tiles)[: self.tiles_per_bag])
 
 
 def collate(bags: Sequence[Bag]) -> BagBatch:
     """Pad bags to the longest; features stay as they are stored."""
-    longest = max(len(bag.features_ND) for bag in bags)
-    dim = bags[0].features_ND.shape[1]
-    features_BND = torch.zeros(len(bags), longest, dim, dtype=bags[0].features_ND.dtype)
-    valid_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    n_tiles_B = torch.tensor([bag.n_tiles for bag in bags])
+    longest = int(n_tiles_B.max())
     placed = all(bag.coords_N2 is not None for bag in bags)
-    coords_BN2 = torch.zeros(len(bags), longest, 2, dtype=torch.int64) if placed else None
     in_grid = all(bag.cells_N3 is not None for bag in bags)
-    cells_BN3 = torch.zeros(len(bags), longest, 3, dtype=torch.int64) if in_grid else None
-    for row, bag in enumerate(bags):
-        n_tiles = len(bag.features_ND)
-        features_BND[row, :n_tiles] = bag.features_ND
-        valid_BN[row, :n_tiles] = True
-        if coords_BN2 is not None and bag.coords_N2 is not None:
-            coords_BN2[row, :n_tiles] = bag.coords_N2
-        if cells_BN3 is not None and bag.cells_N3 is not None:
-            cells_BN3[row, :n_tiles] = bag.cells_N3
     return BagBatch(
-        features_BND=features_BND,
-        coords_BN2=coords_BN2,
-        valid_BN=valid_BN,
+        features_BND=_padded([bag.features_ND for bag in bags], bags, longest),
+        coords_BN2=_padded([bag.coords_N2 for bag in bags], bags, longest) if placed else None,
+        valid_BN=torch.arange(longest) < n_tiles_B.unsqueeze(1),
         target_B=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
         ids=tuple(bag.patient_id for bag in bags),
-        cells_BN3=cells_BN3,
+        cells_BN3=_padded([bag.cells_N3 for bag in bags], bags, longest) if in_grid else None,
     )
+
+
+def _padded(values: Sequence[Tensor | None], bags: Sequence[Bag], longest: int) -> Tensor:
+    """Return each bag's values of the tiles it takes, ``(B, N, ...)``, 0 where it has no more."""
+    assert values[0] is not None
+    room = values[0].new_empty(len(bags), longest, values[0].shape[1])
+    for row, (value, bag) in enumerate(zip(values, bags, strict=True)):
+        assert value is not None
+        if bag.drawn_M is None:
+            room[row, : bag.n_tiles] = value
+        else:  # straight to their place: a copy on the way would cost as much again
+            torch.index_select(value, 0, bag.drawn_M, out=room[row, : bag.n_tiles])
+        room[row, bag.n_tiles :] = 0
+    return room

@@ -34,7 +34,7 @@ class Tiles:
     features_BND
         Of any floating type; whatever padding holds.
     valid_BN
-        True on real instances; every bag has at least one.
+        True on real instances; every bag has at least one. None where all are known to be real.
     mean_D, std_D
         Of the training tiles.
     norm
@@ -42,30 +42,30 @@ class Tiles:
     """
 
     features_BND: Tensor
-    valid_BN: Tensor
+    valid_BN: Tensor | None
     mean_D: Tensor
     std_D: Tensor
     norm: bool = False
 
     def standardised(self) -> Tensor:
         """Return features of mean 0 and deviation 1 over the training tiles; 0 on padding."""
-        standard_BND = torch.sub(self.features_BND, self.mean_D).div_(self.std_D)
-        # Whatever padding holds, it must not reach a product with zero: that may be NaN.
-        standard_BND.masked_fill_(~self.valid_BN.unsqueeze(-1), 0.0)
+        standard_BND = self.features_BND.to(self.mean_D.dtype, copy=True)
+        standard_BND.sub_(self.mean_D).mul_(1 / self.std_D)
+        if self.valid_BN is not None:
+            # Whatever padding holds, it must not reach a product with zero: that may be NaN.
+            standard_BND.masked_fill_(~self.valid_BN.unsqueeze(-1), 0.0)
         return layer_norm(standard_BND, standard_BND.shape[-1:]) if self.norm else standard_BND
 
-    def in_a_row(self) -> Tiles:
-        """Return the same tiles without an axis of bags: features ``(T, D)``."""
-        flat_TD, valid_T = self.features_BND.flatten(0, 1), self.valid_BN.flatten()
-        return replace(self, features_BND=flat_TD, valid_BN=valid_T)
-
     def pieces(self) -> Iterator[tuple[slice, Tiles]]:
-        """Yield tiles in a row by as many as fit in a processor's cache."""
-        step = ROWS_ON_CPU if self.valid_BN.device.type == "cpu" else ROWS_ELSEWHERE
-        for start in range(0, len(self.valid_BN), step):
+        """Yield rows, and the tiles in them, ``(T, D)``: as many as a processor's cache holds."""
+        assert self.valid_BN is not None
+        flat_TD, valid_T = self.features_BND.flatten(0, 1), self.valid_BN.flatten()
+        on_cpu = flat_TD.device.type == "cpu"
+        step = ROWS_ON_CPU if on_cpu else ROWS_ELSEWHERE
+        for start in range(0, len(flat_TD), step):
             rows = slice(start, start + step)
-            features_BND, valid_BN = self.features_BND[rows], self.valid_BN[rows]
-            yield rows, replace(self, features_BND=features_BND, valid_BN=valid_BN)
+            valid = None if on_cpu and valid_T[rows].all() else valid_T[rows]  # a GPU would wait
+            yield rows, replace(self, features_BND=flat_TD[rows], valid_BN=valid)
 
 
 class ProjectTiles(nn.Module):
@@ -94,8 +94,8 @@ class ProjectTiles(nn.Module):
         else:
             dtype = _dtype(linear.weight)
             weight_ED, bias_E = linear.weight.to(dtype), linear.bias.to(dtype)
-            hidden_TE = _InPieces.apply(tiles.in_a_row(), weight_ED, bias_E)
-            hidden_BNE = hidden_TE.unflatten(0, tiles.valid_BN.shape)
+            hidden_TE = _InPieces.apply(tiles, weight_ED, bias_E)
+            hidden_BNE = hidden_TE.unflatten(0, tiles.features_BND.shape[:2])
         return self.dropout(hidden_BNE.relu())
 
 
@@ -106,7 +106,7 @@ class _InPieces(torch.autograd.Function):
     def forward(context: Any, tiles: Tiles, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
         """Return ``(T, E)``."""
         context.tiles = tiles
-        hidden_TE = weight_ED.new_empty(len(tiles.valid_BN), len(weight_ED))
+        hidden_TE = weight_ED.new_empty(tiles.features_BND[..., 0].numel(), len(weight_ED))
         for rows, piece in tiles.pieces():
             standard = piece.standardised().to(weight_ED.dtype)
             torch.addmm(bias_E, standard, weight_ED.T, out=hidden_TE[rows])
