@@ -27,10 +27,10 @@ TRIDENT = {
 }
 
 
-def trident(path: Path, *, n: int = 3, features: bool = True, seed: int = 0) -> Path:
+def trident(path: Path, *, n: int = 3, features: bool = True, seed: int = 0, **said: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        file.create_dataset("coords", data=COORDS[:n]).attrs.update(TRIDENT)
+        file.create_dataset("coords", data=COORDS[:n]).attrs.update(TRIDENT | said)
         if features:
             values = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
             file.create_dataset("features", data=values).attrs["encoder"] = "uni_v1"
@@ -168,14 +168,20 @@ def test_slides_of_near_scanners_become_one_cohort(job, convert, tmp_path):
     assert len({store.read(f"S{n}").record.recipe.digest for n in (1, 2, 3)}) == 1
 
 
-def test_the_slide_itself_says_its_resolution(convert, tmp_path, test_data):
-    source = trident(tmp_path / "features" / "S1.h5")
+def test_the_slide_itself_says_its_resolution_and_size(convert, tmp_path, test_data):
+    of_slide = {"patch_size_level0": 256, "level0_magnification": 20}
+    of_slide |= {"level0_width": 2220, "level0_height": 2967}
+    source = trident(tmp_path / "features" / "S1.h5", n=2, **of_slide)
     slide = test_data / "slides" / "CMU-1-Small-Region.svs"
     cohort = tmp_path / "cohort.csv"
     cohort.write_text(f"patient_id,slide_id,site,path\nP1,S1,a,{slide}\n")
     assert convert(source, f"cohort={cohort}")[0] == 0
     record = FeatureStore(tmp_path / "out" / "features").read("S1").record
     assert record.mpp == pytest.approx(0.499)
+    trident(tmp_path / "features" / "S1.h5", n=2, **of_slide | {"level0_width": 2221})
+    code, said = convert(source, f"cohort={cohort}", out="other")
+    assert code == 3
+    assert "has 2221 x 2967 level-0 pixels, and the slide of the cohort table 2220 x 2967" in said
 
 
 @pytest.mark.parametrize("to", ["trident", "clam", "stamp"])

@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from histofed.core.tiling import TileSpec
     from histofed.pipeline.schema import ConvertConfig
 
-SUPPLIED = ("cohort", "mpp", "tile_px", "tile_px0", "tile_mpp", "coords_unit", "encoder_name")
+SUPPLIED = (
+    "cohort",
+    "mpp",
+    "tile_px",
+    "tile_px0",
+    "tile_mpp",
+    "overlap_px",
+    "coords_unit",
+    "encoder_name",
+)
 """Options that say what files of others do not; ours say it all."""
 
 
@@ -103,25 +112,29 @@ class _Supply:
     def read(self, path: Path, origin: str) -> SlideFeatures | SlideTiles:
         """Read a file of others with what is supplied for its slide."""
         config = self._config
+        mpp, size_px0 = self._scan(slide_id_of(path)) if origin != "features_only" else (None, None)
         supplied = Supplied(
-            mpp=None if origin == "features_only" else self._mpp(slide_id_of(path)),
+            mpp=mpp,
+            size_px0=size_px0,
             tile_px=config.tile_px,
             tile_px0=config.tile_px0,
             tile_mpp=config.tile_mpp,
+            overlap_px=config.overlap_px,
             coords_unit=config.coords_unit,
             encoder=config.encoder_name,
         )
         return READERS[origin](path, supplied).ours(tile_mpp=config.tile_mpp)
 
-    def _mpp(self, slide_id: str) -> float | None:
-        """Return microns per pixel: of the table, else of the table's slide, else the option."""
+    def _scan(self, slide_id: str) -> tuple[float | None, tuple[int, int] | None]:
+        """Return microns per pixel, of the table, else its slide, else the option; and the size."""
         slide = self._slides.get(slide_id)
         if slide is None or (slide.mpp is None and slide.path is None):
-            return self._config.mpp
+            return self._config.mpp, None
         if slide.mpp is not None:
-            return slide.mpp
+            return slide.mpp, None
         with open_slide(slide_path(slide), fallback_mpp=self._config.mpp) as reader:
-            return reader.info.mpp
+            info = reader.info
+            return info.mpp, (info.width_px0, info.height_px0)
 
 
 def _origin(config: ConvertConfig, files: list[Path]) -> str:

@@ -8,9 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from histofed.io.atomic import file_digest
+from histofed.io.interop.consistency import (
+    Side,
+    check_magnification,
+    check_mpp,
+    checked_overlap_px,
+)
 from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.foreign import ForeignTiles, Supplied
-from histofed.io.interop.reading import agreed, check_inside, mpp_of, whole_px0
+from histofed.io.interop.reading import agreed, check_inside, mpp_of, same, whole_px0
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +36,8 @@ class Tiling(NamedTuple):
         The same side in level-0 pixels.
     overlap_px
         Shared margin of neighbours, in the pixels of ``size_px``.
+    objective_power, magnification
+        Magnification of the slide, and of the tiles.
     """
 
     size_px: int | None = None
@@ -38,6 +46,7 @@ class Tiling(NamedTuple):
     height_px0: int | None = None
     overlap_px: int | None = None
     objective_power: float | None = None
+    magnification: float | None = None
 
 
 def place(
@@ -48,13 +57,14 @@ def place(
     Raises
     ------
     StoreError
-        The size of the tiles is not known, or the corners are no pixels of this slide.
+        The size of the tiles is not known, the corners are no pixels of this slide, or what was
+        supplied contradicts the file.
     MissingMpp
         The slide's resolution was not supplied.
     """
     agreed(path, "the unit", found="px0", supplied=supplied.coords_unit, option="coords_unit")
     coords_N2 = whole_px0(path, corners_N2)
-    check_inside(path, coords_N2, tiling.width_px0, tiling.height_px0)
+    size_px0 = check_inside(path, coords_N2, (tiling.width_px0, tiling.height_px0), supplied)
     size_px = agreed(
         path,
         "how many pixels a side its tiles have (patch_size; for features of CLAM, patches/ beside "
@@ -72,6 +82,14 @@ def place(
     )
     slide_id = slide_id_of(path)
     mpp = mpp_of(path, slide_id, supplied)
+    tile_mpp = side_px0 * mpp / size_px
+    check_mpp(path, mpp, tile_mpp=tile_mpp)
+    check_magnification(
+        path, slide=(tiling.objective_power, mpp), tiles=(tiling.magnification, tile_mpp)
+    )
+    side = Side(px0=side_px0)
+    if tiling.side_px0 is None:
+        side = Side(side_px0, given=f"tile_px0={side_px0:g}", fitting="tile_px0={step_px0:.5g}")
     return ForeignTiles(
         slide_id=slide_id,
         origin=origin,
@@ -80,10 +98,22 @@ def place(
         coords_N2=coords_N2,
         mpp=mpp,
         size_px=size_px,
-        tile_mpp=side_px0 * mpp / size_px,
+        tile_mpp=tile_mpp,
         side_px0=side_px0,
-        overlap_px=tiling.overlap_px or 0,
-        width_px0=tiling.width_px0,
-        height_px0=tiling.height_px0,
+        overlap_px=checked_overlap_px(
+            path,
+            coords_N2,
+            side=side,
+            size_px=size_px,
+            said_px=same(
+                path,
+                "overlap",
+                found=tiling.overlap_px,
+                supplied=supplied.overlap_px,
+                option="overlap_px",
+            ),
+        ),
+        width_px0=size_px0[0],
+        height_px0=size_px0[1],
         objective_power=tiling.objective_power,
     )

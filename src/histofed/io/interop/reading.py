@@ -122,11 +122,31 @@ def whole_px0(path: Path, corners_N2: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def check_inside(
-    path: Path, coords_N2: NDArray[np.int64], width_px0: int | None, height_px0: int | None
-) -> None:
-    """Refuse corners outside of the slide that the file itself describes."""
+    path: Path,
+    coords_N2: NDArray[np.int64],
+    size_px0: tuple[int | None, int | None],
+    supplied: Supplied,
+) -> tuple[int | None, int | None]:
+    """Return the size of the slide, where file or slide say it, with all corners inside.
+
+    Parameters
+    ----------
+    size_px0
+        Width and height as the file says them, None where it does not.
+
+    Raises
+    ------
+    StoreError
+        A corner is outside, or file and slide are of different sizes.
+    """
+    of_slide = supplied.size_px0 or (None, None)
+    if None not in (*size_px0, *of_slide) and size_px0 != of_slide:
+        msg = f"{path}: its slide has {size_px0[0]} x {size_px0[1]} level-0 pixels, and the slide "
+        msg += f"of the cohort table {of_slide[0]} x {of_slide[1]}; correct the table"
+        raise StoreError(msg)
+    width_px0, height_px0 = size_px0 if None not in size_px0 else of_slide
     if width_px0 is None or height_px0 is None:
-        return
+        return size_px0
     wrong_N = (coords_N2 >= (width_px0, height_px0)).any(axis=1)
     if wrong_N.any():
         row = int(np.flatnonzero(wrong_N)[0])
@@ -134,6 +154,7 @@ def check_inside(
         msg += f"{width_px0} x {height_px0} level-0 pixels; the coords have another unit or are "
         msg += "of another slide"
         raise StoreError(msg)
+    return width_px0, height_px0
 
 
 def number(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) -> float | None:
@@ -225,11 +246,24 @@ def agreed(path: Path, what: str, *, found: T | None, supplied: T | None, option
         msg = f"{path}: it does not say {what}, and nothing is guessed; say it with {option}=..., "
         msg += "or convert the features without positions (format=features_only)"
         raise StoreError(msg)
+    agreed_value = same(path, what, found=found, supplied=supplied, option=option)
+    assert agreed_value is not None
+    return agreed_value
+
+
+def same(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T | None:
+    """Return what the file says, or what the user supplied; None where neither says it.
+
+    Raises
+    ------
+    StoreError
+        They contradict each other.
+    """
     if found is not None and supplied is not None and found != supplied:
         msg = f"{path}: {what} is {found} in the file and {option}={supplied} was given; leave the "
         msg += "option out, or convert this file apart"
         raise StoreError(msg)
-    return found if found is not None else supplied  # type: ignore[return-value]
+    return supplied if found is None else found
 
 
 def encoder_of(path: Path, found: str | None, supplied: Supplied) -> str:

@@ -18,12 +18,14 @@ import numpy as np
 
 from histofed.errors import StoreError
 from histofed.io.atomic import file_digest
+from histofed.io.interop.consistency import Side, check_mpp, checked_overlap_px
 from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.export import export_h5, plain_name, positions, write_rows
 from histofed.io.interop.foreign import ForeignTiles, Supplied
 from histofed.io.interop.pixels import Tiling, place
 from histofed.io.interop.reading import (
     agreed,
+    check_inside,
     corners_of,
     encoder_of,
     features_of,
@@ -126,19 +128,42 @@ def _place_um(
             option="tile_mpp",
         )
         side_um = size_px * tile_mpp
-    slide_id = slide_id_of(path)
-    mpp = mpp_of(path, slide_id, supplied)
+    mpp = mpp_of(path, slide_id_of(path), supplied)
+    check_mpp(path, mpp, tile_mpp=side_um / size_px)
     um_per_unit = V1_SIDE_UM / V1_SIDE_PX if first else 1.0
+    coords_N2 = np.rint(corners_N2 * um_per_unit / mpp).astype(np.int64)
+    width_px0, height_px0 = check_inside(path, coords_N2, (None, None), supplied)
     return ForeignTiles(
-        slide_id=slide_id,
+        slide_id=slide_id_of(path),
         origin="stamp",
         source_digest=file_digest(path),
         features_ND=None,
-        coords_N2=np.rint(corners_N2 * um_per_unit / mpp).astype(np.int64),
+        coords_N2=coords_N2,
         mpp=mpp,
         size_px=size_px,
         tile_mpp=side_um / size_px,
+        overlap_px=checked_overlap_px(
+            path,
+            coords_N2,
+            side=_side(said, supplied, side_um=side_um, mpp=mpp, first=first),
+            size_px=size_px,
+            said_px=supplied.overlap_px,
+        ),
+        width_px0=width_px0,
+        height_px0=height_px0,
     )
+
+
+def _side(said: _Said, supplied: Supplied, *, side_um: float, mpp: float, first: bool) -> Side:
+    """Return the side of a tile in level-0 pixels, and which options say it."""
+    side_px0 = side_um / mpp
+    if first:
+        fitting = "another coords_unit"
+        return Side(side_px0, given="coords_unit=stamp_v1", fitting=fitting)
+    if said.side_um is not None:
+        return Side(side_px0)
+    given = f"tile_px={supplied.tile_px} x tile_mpp={supplied.tile_mpp}"
+    return Side(side_px0, given=given, fitting="another tile_mpp, or coords_unit")
 
 
 def _said(file: h5py.File) -> _Said:

@@ -50,13 +50,13 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         features = features_of(file, "features")
         corners = corners_of(file, n_features=None if features is None else len(features))
         tiling = _tiling(file["coords"])
-        magnification = number(file["coords"], "target_magnification")
         named = None if features is None else text(file["features"], "encoder")
+    said = tiling.magnification
     return replace(
         place(path, corners, tiling, supplied, origin="trident"),
         features_ND=features,
         encoder="" if features is None else encoder_of(path, named, supplied),
-        made_by={} if magnification is None else {"target_magnification": magnification},
+        made_by={} if said is None else {"target_magnification": said},
     )
 
 
@@ -72,6 +72,7 @@ def _tiling(coords: h5py.Dataset) -> Tiling:
         height_px0=whole(coords, "level0_height"),
         overlap_px=whole(coords, "overlap", zero=True),
         objective_power=number(coords, "level0_magnification"),
+        magnification=number(coords, "target_magnification"),
     )
 
 
