@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,9 +11,6 @@ import torch
 
 from histofed.cli import main
 from histofed.io.store import FeatureStore, TileStore
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COORDS = np.array([[0, 512], [1024, 512], [5120, 4096]])
 TRIDENT = {
@@ -265,6 +262,22 @@ def test_positions_go_from_one_format_to_another(convert, tmp_path):
     code, said = convert(tmp_path / "out" / "tiles", "to=stamp", out="stamp")
     assert code == 3
     assert "STAMP has no files of positions alone" in said
+
+
+def test_files_that_are_all_called_features_are_named_after_their_folders(
+    convert, tmp_path, monkeypatch
+):
+    for name in ("S1", "S2"):
+        trident(tmp_path / "theirs" / name / "features.h5")
+    code, said = convert(tmp_path / "theirs", "mpp=0.25")
+    assert code == 0
+    assert "2 files are called like what they hold" in said
+    store = FeatureStore(tmp_path / "out" / "features")
+    assert store.slide_ids() == ["S1", "S2"]
+    assert store.record("S2").slide_id == "S2"
+    monkeypatch.chdir(tmp_path / "theirs" / "S1")  # a path without a folder
+    convert(Path("features.h5"), "mpp=0.25", out="one")
+    assert FeatureStore(tmp_path / "one" / "features").slide_ids() == ["S1"]
 
 
 # Refused before any work.

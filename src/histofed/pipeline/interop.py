@@ -17,6 +17,7 @@ from histofed.io.interop import (
     detect,
     exported_digest,
     find_files,
+    is_nameless,
     slide_id_of,
 )
 from histofed.io.readers import open_slide
@@ -54,6 +55,12 @@ def run(config: ConvertConfig) -> int:
         msg += "output for a source: name another folder"
         raise ConfigError(msg)
     origin = _origin(config, files)
+    if nameless := [path for path in files if is_nameless(path)]:
+        first = nameless[0]
+        terminal.say(
+            f"{len(nameless)} files are called like what they hold; each is taken for the slide "
+            f"that its folder is called after ({first}: slide {slide_id_of(first)})"
+        )
     supply = _Supply(config)
     specs: set[TileSpec] = set()
     kinds: set[str] = set()

@@ -7,7 +7,7 @@ table. Every format is a module with ``read(path, supplied)`` and ``write(folder
 
 from histofed.io.interop import clam, features_only, stamp, trident
 from histofed.io.interop.bag_csv import read_bag_csv
-from histofed.io.interop.detect import HISTOFED, detect, find_files, slide_id_of
+from histofed.io.interop.detect import HISTOFED, detect, find_files, is_nameless, slide_id_of
 from histofed.io.interop.export import exported_digest
 from histofed.io.interop.foreign import ForeignTiles, Supplied
 
@@ -28,6 +28,7 @@ __all__ = [
     "detect",
     "exported_digest",
     "find_files",
+    "is_nameless",
     "read_bag_csv",
     "slide_id_of",
 ]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 HISTOFED = "histofed"
 """What the formats of our own files begin with."""
 
+CONTENTS = ("features", "feats", "patch_embeddings", "embeddings", "coords", "patches")
+"""Names of files that say what is in them, not which slide they are of."""
+
 NO_POSITIONS = "format=features_only converts the features without positions"
 
 
@@ -47,15 +50,26 @@ def find_files(source: Path) -> list[Path]:
     return files
 
 
+def is_nameless(path: Path) -> bool:
+    """Whether a file is called by what it holds; then its folder is called like the slide."""
+    return path.stem in CONTENTS
+
+
 def slide_id_of(path: Path) -> str:
-    """Return the slide that a file is of; TRIDENT adds a word to its files of positions.
+    """Return the slide that a file is of.
+
+    TRIDENT, CLAM and STAMP name the file after it (TRIDENT adds a word to its files of positions);
+    others the folder, and every file ``features.h5``.
 
     Raises
     ------
     StoreError
         The name would not do as the name of a slide.
     """
-    stem = path.stem
+    stem = path.resolve().parent.name if is_nameless(path) else path.stem
+    if stem in CONTENTS:
+        msg = f"{path}: neither the file nor its folder is called like a slide; rename the file"
+        raise StoreError(msg)
     slide_id = stem.removesuffix("_patches") if path.parent.name == "patches" else stem
     try:
         check_name("slide_id", slide_id, str(path))
