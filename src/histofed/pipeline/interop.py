@@ -11,39 +11,24 @@ from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
-    READERS,
     WRITERS,
-    Supplied,
     detect,
     exported_digest,
     find_files,
     is_nameless,
     slide_id_of,
 )
-from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, SlideFeatures, SlideTiles, TileStore
-from histofed.io.tables import read_slides
 from histofed.pipeline import terminal
+from histofed.pipeline.interop_options import Supply, ask, origin_of
 from histofed.pipeline.slide_table import write_outcomes
-from histofed.pipeline.slides import Outcome, check_same, close, slide_path
+from histofed.pipeline.slides import Outcome, check_same, close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from histofed.core.tiling import TileSpec
     from histofed.pipeline.schema import ConvertConfig
-
-SUPPLIED = (
-    "cohort",
-    "mpp",
-    "tile_px",
-    "tile_px0",
-    "tile_mpp",
-    "overlap_px",
-    "coords_unit",
-    "encoder_name",
-)
-"""Options that say what files of others do not; ours say it all."""
 
 
 def run(config: ConvertConfig) -> int:
@@ -54,14 +39,16 @@ def run(config: ConvertConfig) -> int:
         msg = f"out={out} is inside of source={source}; the next conversion would take its own "
         msg += "output for a source: name another folder"
         raise ConfigError(msg)
-    origin = _origin(config, files)
+    origin = origin_of(config, files)
+    supply = Supply(config)
+    if origin != HISTOFED:
+        ask(config, files, supply, origin)
     if nameless := [path for path in files if is_nameless(path)]:
         first = nameless[0]
         terminal.say(
             f"{len(nameless)} files are called like what they hold; each is taken for the slide "
             f"that its folder is called after ({first}: slide {slide_id_of(first)})"
         )
-    supply = _Supply(config)
     specs: set[TileSpec] = set()
     kinds: set[str] = set()
 
@@ -106,97 +93,6 @@ def _each_file(
             step(note=slide_id)
     write_outcomes(table, outcomes)
     return outcomes
-
-
-class _Supply:
-    """What the user supplies, slide by slide."""
-
-    def __init__(self, config: ConvertConfig) -> None:
-        self._config = config
-        slides = [] if config.cohort is None else read_slides(Path(config.cohort))
-        self._slides = {slide.slide_id: slide for slide in slides}
-
-    def read(self, path: Path, origin: str) -> SlideFeatures | SlideTiles:
-        """Read a file of others with what is supplied for its slide."""
-        config = self._config
-        mpp, size_px0 = self._scan(slide_id_of(path)) if origin != "features_only" else (None, None)
-        supplied = Supplied(
-            mpp=mpp,
-            size_px0=size_px0,
-            tile_px=config.tile_px,
-            tile_px0=config.tile_px0,
-            tile_mpp=config.tile_mpp,
-            overlap_px=config.overlap_px,
-            coords_unit=config.coords_unit,
-            encoder=config.encoder_name,
-        )
-        return READERS[origin](path, supplied).ours(tile_mpp=config.tile_mpp)
-
-    def _scan(self, slide_id: str) -> tuple[float | None, tuple[int, int] | None]:
-        """Return microns per pixel, of the table, else its slide, else the option; and the size."""
-        slide = self._slides.get(slide_id)
-        if slide is None or (slide.mpp is None and slide.path is None):
-            return self._config.mpp, None
-        if slide.mpp is not None:
-            return slide.mpp, None
-        with open_slide(slide_path(slide), fallback_mpp=self._config.mpp) as reader:
-            info = reader.info
-            return info.mpp, (info.width_px0, info.height_px0)
-
-
-def _origin(config: ConvertConfig, files: list[Path]) -> str:
-    """Return the one format of all files.
-
-    Raises
-    ------
-    ConfigError
-        They have several, or the conversion would change nothing.
-    StoreError
-        No file has a format that is read.
-    """
-    found: dict[str, Path] = {}
-    refused: list[StoreError] = []
-    if config.format == "auto":
-        for path in files:
-            try:
-                found.setdefault(detect(path).partition("/")[0], path)
-            except StoreError as error:  # said again when its turn comes, if others can be read
-                refused.append(error)
-    else:
-        found[config.format] = files[0]
-    if not found:
-        raise refused[0]
-    if len(found) > 1:
-        each = ", ".join(f"{name} ({path})" for name, path in sorted(found.items()))
-        msg = f"source={config.source} holds files of several formats: {each}; name the folder of "
-        msg += "one (source=...), or the format (format=...): the others are then named as failed"
-        raise ConfigError(msg)
-    (origin,) = found
-    _check_options(config, origin)
-    return origin
-
-
-def _check_options(config: ConvertConfig, origin: str) -> None:
-    """Refuse options that cannot be meant, and those without which every file would fail."""
-    given = [name for name in SUPPLIED if getattr(config, name) is not None]
-    places = [name for name in given if name not in ("cohort", "encoder_name")]
-    if origin == HISTOFED and config.to == HISTOFED:
-        msg = f"source={config.source} holds our own files; say what they are to become with "
-        msg += f"to={'|'.join(WRITERS)}"
-    elif origin == HISTOFED and given:
-        msg = f"{given[0]}=... was given, but our own files say it themselves; leave it out"
-    elif origin == "features_only" and places:
-        msg = f"{places[0]}=... was given, but format=features_only gives positions up; leave one "
-        msg += "of them out"
-    elif origin not in (HISTOFED, "features_only") and config.cohort is None and config.mpp is None:
-        msg = (
-            f"files of {origin} do not hold the slides' microns per pixel, so the size of their "
-            "tiles is not known; give cohort=TABLE with the slides or their mpp, or mpp=..., or "
-            "convert the features without positions (format=features_only)"
-        )
-    else:
-        return
-    raise ConfigError(msg)
 
 
 def _read_ours(path: Path) -> SlideFeatures | SlideTiles:

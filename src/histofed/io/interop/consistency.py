@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from histofed.errors import StoreError
+from histofed.io.interop.reading import corners_of
 from histofed.io.readers.resolution import PLAUSIBLE_MPP
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import h5py
     from numpy.typing import NDArray
 
 UM_OF_1X = 10.0
@@ -130,6 +132,12 @@ def grid_step_px0(coords_N2: NDArray[np.int64]) -> float | None:
     values, counts = np.unique(every, return_counts=True)
     near = np.abs(every - values[counts.argmax()]) <= 1  # a real step is rounded up and down
     return float(every[near].mean()) if near.mean() > 0.5 else None
+
+
+def grid_step(file: h5py.File) -> float | None:
+    """Return the step of the grid of a file, in its own unit, to a thousandth."""
+    step = grid_step_px0(np.rint(corners_of(file, n_features=None) * 1000).astype(np.int64))
+    return None if step is None else round(step) / 1000
 
 
 def checked_overlap_px(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import h5py
 import numpy as np
 
-from histofed.errors import MissingMpp, NoTissue, StoreError
+from histofed.errors import NoTissue, StoreError
 from histofed.io.h5 import careful_h5
 from histofed.io.interop.heaps import check_heaps
 
@@ -71,6 +71,22 @@ def features_of(file: h5py.File, name: str) -> NDArray[np.floating[Any]] | None:
     return np.asarray(data)
 
 
+def coords_of(file: h5py.File) -> h5py.Dataset:
+    """Return the data set of positions, which may be of any shape yet.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
+    data = dataset(file, "coords")
+    if data is None:
+        msg = f"{file.filename}: there are no coords, so no tile has a place; format=features_only "
+        msg += "converts the features without positions"
+        raise StoreError(msg)
+    return data
+
+
 def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64]:
     """Read ``coords`` ``(N, 2)`` in the file's own unit.
 
@@ -81,11 +97,7 @@ def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64
     StoreError
         They are missing, of another shape, beyond any slide, or not one per feature row.
     """
-    data = dataset(file, "coords")
-    if data is None:
-        msg = f"{file.filename}: there are no coords, so no tile has a place; format=features_only "
-        msg += "converts the features without positions"
-        raise StoreError(msg)
+    data = coords_of(file)
     if data.size == 0 and not n_features:
         raise _no_tile(file)
     if data.ndim != 2 or data.shape[1] != 2 or data.dtype.kind not in "iuf":
@@ -234,23 +246,6 @@ def _check_written(data: h5py.Dataset) -> None:
         raise StoreError(msg)
 
 
-def agreed(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T:
-    """Return what the file says or the user supplied; one of them must, and both must agree.
-
-    Raises
-    ------
-    StoreError
-        Neither says it, or they contradict each other: the option is named.
-    """
-    if found is None and supplied is None:
-        msg = f"{path}: it does not say {what}, and nothing is guessed; say it with {option}=..., "
-        msg += "or convert the features without positions (format=features_only)"
-        raise StoreError(msg)
-    agreed_value = same(path, what, found=found, supplied=supplied, option=option)
-    assert agreed_value is not None
-    return agreed_value
-
-
 def same(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T | None:
     """Return what the file says, or what the user supplied; None where neither says it.
 
@@ -264,31 +259,6 @@ def same(path: Path, what: str, *, found: T | None, supplied: T | None, option: 
         msg += "option out, or convert this file apart"
         raise StoreError(msg)
     return supplied if found is None else found
-
-
-def encoder_of(path: Path, found: str | None, supplied: Supplied) -> str:
-    """Return the encoder's name; features of two encoders must never be taken for one."""
-    if not found and not supplied.encoder:
-        msg = f"{path}: it does not say which encoder made the features; say it with "
-        msg += "encoder_name=..."
-        raise StoreError(msg)
-    if found:
-        return agreed(
-            path, "the encoder", found=found, supplied=supplied.encoder, option="encoder_name"
-        )
-    return str(supplied.encoder)
-
-
-def mpp_of(path: Path, slide_id: str, supplied: Supplied) -> float:
-    """Return microns per level-0 pixel, which no file of others holds."""
-    if supplied.mpp is None:
-        msg = (
-            f"slide {slide_id}: {path.name} does not hold the slide's microns per pixel, so the "
-            "size of its tiles is not known; give mpp=..., or cohort=TABLE with the slides or "
-            "their mpp, or convert the features without positions (format=features_only)"
-        )
-        raise MissingMpp(msg)
-    return supplied.mpp
 
 
 def _no_tile(file: h5py.File) -> NoTissue:
