@@ -11,6 +11,7 @@ from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
+    NEEDS,
     WRITERS,
     detect,
     exported_digest,
@@ -20,7 +21,7 @@ from histofed.io.interop import (
 )
 from histofed.io.store import FeatureStore, SlideFeatures, SlideTiles, TileStore
 from histofed.pipeline import terminal
-from histofed.pipeline.interop_options import Supply, ask, origin_of
+from histofed.pipeline.interop_options import Supply, ask, check_target, origin_of
 from histofed.pipeline.slide_table import write_outcomes
 from histofed.pipeline.slides import Outcome, check_same, close
 
@@ -40,6 +41,7 @@ def run(config: ConvertConfig) -> int:
         msg += "output for a source: name another folder"
         raise ConfigError(msg)
     origin = origin_of(config, files)
+    check_target(config, files, origin)
     supply = Supply(config)
     if origin != HISTOFED:
         ask(config, files, supply, origin)
@@ -173,6 +175,7 @@ def _following(config: ConvertConfig, out: Path, kinds: set[str]) -> str:
     if config.to != HISTOFED or not kinds:
         return ""  # what comes next is theirs, or the failures
     if "features" not in kinds:
-        return f"histofed convert source={out / 'tiles'} out=... to={'|'.join(WRITERS)}"
+        able = "|".join(name for name in WRITERS if "features" not in NEEDS[name])
+        return f"histofed convert source={out / 'tiles'} out=... to={able}"
     cohort = config.cohort or "TABLE"
     return f"histofed train cohort={cohort} features={out / 'features'} cancer=... task=..."

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from histofed.errors import ConfigError, StoreError
 from histofed.io.interop import (
     HISTOFED,
+    NEEDS,
     READERS,
     WRITERS,
     Supplied,
     detect,
+    holds,
     listed,
     questions,
     slide_id_of,
@@ -125,6 +127,36 @@ def _check_options(config: ConvertConfig, origin: str) -> None:
         msg += "of them out"
     else:
         return
+    raise ConfigError(msg)
+
+
+def check_target(config: ConvertConfig, files: list[Path], origin: str) -> None:
+    """Refuse to write a format that none of the files can become.
+
+    Raises
+    ------
+    ConfigError
+        It needs features or positions, which no file holds.
+    """
+    if config.to == HISTOFED:
+        return
+    needed, found = NEEDS[config.to], set[str]()
+    for path in files:
+        try:
+            has = holds(path) - ({"positions"} if origin == "features_only" else set())
+        except StoreError:
+            continue  # said when its turn comes
+        if needed <= has:
+            return
+        found |= has
+    if not found:
+        return
+    lacking = " and ".join(sorted(needed - found)) or "both in one file"
+    remedy = "extract or convert features of these tiles, and name their folder (source=...)"
+    if "features" in found:
+        remedy = "name files with positions (source=...), and leave format=features_only out"
+    msg = f"to={config.to} needs {' and '.join(sorted(needed))}, and source={config.source} holds "
+    msg += f"{' and '.join(sorted(found))} ({len(files)} files, none with {lacking}); {remedy}"
     raise ConfigError(msg)
 
 

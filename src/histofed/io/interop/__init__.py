@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from histofed.io.interop import clam, features_only, stamp, trident
 from histofed.io.interop.asking import Asked, Question, listed
 from histofed.io.interop.bag_csv import read_bag_csv
-from histofed.io.interop.detect import HISTOFED, detect, find_files, is_nameless, slide_id_of
+from histofed.io.interop.detect import HISTOFED, detect, find_files, holds, is_nameless, slide_id_of
 from histofed.io.interop.export import exported_digest
 from histofed.io.interop.foreign import ForeignTiles, Supplied
 from histofed.io.interop.reading import open_foreign
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 FORMATS = {"trident": trident, "clam": clam, "stamp": stamp, "features_only": features_only}
 READERS = {name: module.read for name, module in FORMATS.items()}
+NEEDS = {
+    "trident": {"positions"},
+    "clam": {"positions"},
+    "stamp": {"positions", "features"},
+}
+"""What a file must hold to be written in a format of others."""
+
 WRITERS = {"trident": trident, "clam": clam, "stamp": stamp}
 
 
@@ -42,6 +49,7 @@ def questions(path: Path, supplied: Supplied, *, origin: str) -> list[Question]:
 
 __all__ = [
     "HISTOFED",
+    "NEEDS",
     "READERS",
     "WRITERS",
     "ForeignTiles",
@@ -50,6 +58,7 @@ __all__ = [
     "detect",
     "exported_digest",
     "find_files",
+    "holds",
     "is_nameless",
     "listed",
     "questions",

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 HISTOFED = "histofed"
 """What the formats of our own files begin with."""
 
-CONTENTS = ("features", "feats", "patch_embeddings", "embeddings", "coords", "patches")
+FEATURES = ("features", "feats", "patch_embeddings")
+"""What features are called in the files of others."""
+
+CONTENTS = (*FEATURES, "embeddings", "coords", "patches")
 """Names of files that say what is in them, not which slide they are of."""
 
 NO_POSITIONS = "format=features_only converts the features without positions"
@@ -114,6 +117,17 @@ def detect(path: Path) -> str:
         if "patch_level" in coords.attrs and "downsample" not in coords.attrs:
             return "trident"  # its older files; CLAM always says the downsample of the level
         return "clam"
+
+
+def holds(path: Path) -> set[str]:
+    """Return which of ``features`` and ``positions`` a file holds, ours or of others."""
+    with open_foreign(path) as file:
+        found = set()
+        if dataset(file, "coords") is not None:
+            found.add("positions")
+        if any(dataset(file, name) is not None for name in FEATURES):
+            found.add("features")
+        return found
 
 
 def _ours(file: h5py.File, path: Path) -> str:

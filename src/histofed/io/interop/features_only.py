@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from histofed.errors import StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.interop.asking import Asked
-from histofed.io.interop.detect import slide_id_of
+from histofed.io.interop.detect import FEATURES, slide_id_of
 from histofed.io.interop.foreign import ForeignTiles
 from histofed.io.interop.reading import dataset, features_of, open_foreign, text
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import h5py
 
     from histofed.io.interop.foreign import Supplied
-
-NAMES = ("features", "feats", "patch_embeddings")
 
 
 def read(path: Path, supplied: Supplied) -> ForeignTiles:
@@ -53,9 +51,9 @@ def ask(file: h5py.File, asked: Asked) -> str:
 
 def _name(file: h5py.File) -> str:
     """Return what the one data set of features is called."""
-    found = [name for name in NAMES if dataset(file, name) is not None]
+    found = [name for name in FEATURES if dataset(file, name) is not None]
     if len(found) != 1:
         msg = f"{file.filename}: it holds {', '.join(sorted(file)) or 'nothing'}; exactly one of "
-        msg += f"{', '.join(NAMES)} must be there"
+        msg += f"{', '.join(FEATURES)} must be there"
         raise StoreError(msg)
     return found[0]
