@@ -270,7 +270,7 @@ def test_files_that_are_all_called_features_are_named_after_their_folders(
         trident(tmp_path / "theirs" / name / "features.h5")
     code, said = convert(tmp_path / "theirs", "mpp=0.25")
     assert code == 0
-    assert "2 files are called like what they hold" in said
+    assert "2 file(s) called like what they hold" in said
     store = FeatureStore(tmp_path / "out" / "features")
     assert store.slide_ids() == ["S1", "S2"]
     assert store.record("S2").slide_id == "S2"
@@ -436,6 +436,9 @@ def test_a_table_answers_for_the_resolution(convert, tmp_path):
 def test_the_first_file_that_can_be_read_is_asked(convert, tmp_path):
     unknown(tmp_path / "theirs" / "S2.h5", "trident")
     (tmp_path / "theirs" / "S1.h5").write_bytes(b"no HDF5")
+    with h5py.File(tmp_path / "theirs" / "S0.h5", "w") as file:  # a slide without a tile
+        file["features"], file["coords"] = np.zeros((0, 4)), np.zeros((0, 2), int)
+        file["coords"].attrs["patch_level"] = 1
     code, said = convert(tmp_path / "theirs")
     assert code == 2
     assert "S2.h5: it does not say" in said

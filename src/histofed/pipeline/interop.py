@@ -48,8 +48,8 @@ def run(config: ConvertConfig) -> int:
     if nameless := [path for path in files if is_nameless(path)]:
         first = nameless[0]
         terminal.say(
-            f"{len(nameless)} files are called like what they hold; each is taken for the slide "
-            f"that its folder is called after ({first}: slide {slide_id_of(first)})"
+            f"{len(nameless)} file(s) called like what they hold: each is taken for the slide that "
+            f"its folder is called after ({first}: slide {slide_id_of(first)})"
         )
     specs: set[TileSpec] = set()
     kinds: set[str] = set()

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histofed.errors import ConfigError, StoreError
+from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.interop import (
     HISTOFED,
     NEEDS,
@@ -171,7 +171,7 @@ def ask(config: ConvertConfig, files: list[Path], supply: Supply, origin: str) -
     for path in files:
         try:
             found = questions(path, supply.options(mpp=config.mpp), origin=origin)
-        except StoreError:
+        except (SlideError, StoreError):
             continue  # said when its turn comes
         # Slides without a resolution in the table are named one by one.
         asked = [each for each in found if each.option != "mpp" or config.cohort is None]

@@ -40,6 +40,8 @@ def questions(path: Path, supplied: Supplied, *, origin: str) -> list[Question]:
     ------
     StoreError
         It is damaged, or contradicts what was supplied.
+    NoTissue
+        There is no tile.
     """
     asked = Asked(path, supplied)
     with open_foreign(path) as file:

@@ -170,8 +170,7 @@ def checked_overlap_px(
     found_px = round(size_px * (1 - step_px0 / side.px0))
     if said_px is not None:
         wanted_px0 = side.px0 * (1 - said_px / size_px)
-        times = max(round(step_px0 / wanted_px0), 1) if wanted_px0 > 0 else 1  # some left out
-        if abs(step_px0 - times * wanted_px0) <= times * slack_px0:
+        if _is_multiple(step_px0, wanted_px0, slack_px0):
             return said_px
         msg = f"{apart}, and a side of {side.px0:.5g} with an overlap of {said_px} of {size_px} "
         msg += f"pixels makes it {wanted_px0:.5g}; correct {side.given or 'the file'} or the "
@@ -180,9 +179,16 @@ def checked_overlap_px(
     if abs(step_px0 - side.px0) <= slack_px0:
         return 0
     if side.given:
-        wrong, shown_px = ("overlap", found_px) if found_px > 0 else ("leave gaps", 0)
+        wrong = "overlap" if found_px > 0 else "leave gaps"
         msg = f"{apart}, and {side.given} makes them {side.px0:.5g} a side, so that they {wrong}; "
-        msg += f"if they touch, give {side.fitting.format(step_px0=step_px0)}; if they {wrong}, "
-        msg += f"say so with overlap_px={shown_px}"
+        msg += f"if they touch, give {side.fitting.format(step_px0=step_px0)}"
+        if found_px > 0 or _is_multiple(step_px0, side.px0, slack_px0):
+            msg += f"; if they {wrong}, say so with overlap_px={max(found_px, 0)}"
         raise StoreError(msg)
     return max(found_px, 0)
+
+
+def _is_multiple(step_px0: float, wanted_px0: float, slack_px0: float) -> bool:
+    """Whether the step is the wanted one, or as many of it as between tiles left out."""
+    times = max(round(step_px0 / wanted_px0), 1) if wanted_px0 > 0 else 1
+    return abs(step_px0 - times * wanted_px0) <= times * slack_px0
