@@ -85,6 +85,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "tile_px": COUNT,
     "tile_px0": ABOVE_0,
     "tile_mpp": ABOVE_0,
+    "overlap_px": Range(0),
     "coords_unit": OneOf(("px0", "um", "stamp_v1")),
     "encoder_name": Named(),
     "compare": OneOf(("local", "pooled", "baseline")),
