@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ROWS_ON_CPU, ROWS_ELSEWHERE = 512, 2**17
 """Tiles at a time: 512 x 1,024 values of float32 are 2 MB."""
 
+EPSILON = 1e-5
+"""Of the layer norm, as in torch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
@@ -38,7 +41,7 @@ class Tiles:
     mean_D, std_D
         Of the training tiles.
     norm
-        Whether `standardised` ends with a layer norm, of each tile over its features.
+        Whether a layer norm follows, of each tile over its features.
     """
 
     features_BND: Tensor
@@ -50,11 +53,18 @@ class Tiles:
     def standardised(self) -> Tensor:
         """Return features of mean 0 and deviation 1 over the training tiles; 0 on padding."""
         standard_BND = self.features_BND.to(self.mean_D.dtype, copy=True)
-        standard_BND.sub_(self.mean_D).mul_(1 / self.std_D)
+        standard_BND.sub_(self.mean_D).div_(self.std_D)
         if self.valid_BN is not None:
             # Whatever padding holds, it must not reach a product with zero: that may be NaN.
             standard_BND.masked_fill_(~self.valid_BN.unsqueeze(-1), 0.0)
-        return layer_norm(standard_BND, standard_BND.shape[-1:]) if self.norm else standard_BND
+        return standard_BND
+
+    def normed(self) -> Tensor:
+        """Return standardised features, behind the layer norm if there is one."""
+        standard_BND = self.standardised()
+        if not self.norm:
+            return standard_BND
+        return layer_norm(standard_BND, standard_BND.shape[-1:], eps=EPSILON)
 
     def pieces(self) -> Iterator[tuple[slice, Tiles]]:
         """Yield rows, and the tiles in them, ``(T, D)``: as many as a processor's cache holds."""
@@ -90,7 +100,7 @@ class ProjectTiles(nn.Module):
         linear, tiles = self.linear, replace(tiles, norm=self.tile_norm)
         # In one piece where a graph is exported, or somebody asks how features change the result.
         if torch.compiler.is_compiling() or tiles.features_BND.requires_grad:
-            hidden_BNE = linear(tiles.standardised().to(linear.weight.dtype))
+            hidden_BNE = linear(tiles.normed().to(linear.weight.dtype))
         else:
             dtype = _dtype(linear.weight)
             weight_ED, bias_E = linear.weight.to(dtype), linear.bias.to(dtype)
@@ -100,16 +110,25 @@ class ProjectTiles(nn.Module):
 
 
 class _InPieces(torch.autograd.Function):
-    """The linear layer of standardised tiles in a row; only its weights get a gradient."""
+    r"""Layer norm and linear layer of standardised tiles; only the weights get a gradient.
+
+    With :math:`y_i = r_i (x_i - \mu_i)`, the layer norm of a tile, and the gradient :math:`g_i` of
+    its hidden values, that of the weights is :math:`\sum_i g_i y_i^\top`, which is
+    :math:`\sum_i r_i g_i x_i^\top - (\sum_i r_i \mu_i g_i) 1^\top`: no second layer norm.
+    """
 
     @staticmethod
     def forward(context: Any, tiles: Tiles, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
         """Return ``(T, E)``."""
-        context.tiles = tiles
+        context.tiles, context.moments = tiles, []
         hidden_TE = weight_ED.new_empty(tiles.features_BND[..., 0].numel(), len(weight_ED))
         for rows, piece in tiles.pieces():
-            standard = piece.standardised().to(weight_ED.dtype)
-            torch.addmm(bias_E, standard, weight_ED.T, out=hidden_TE[rows])
+            tiles_TD = piece.standardised()
+            if tiles.norm:
+                shape = tiles_TD.shape[-1:]
+                tiles_TD, *moments = torch.native_layer_norm(tiles_TD, shape, None, None, EPSILON)
+                context.moments.append(moments)
+            torch.addmm(bias_E, tiles_TD.to(weight_ED.dtype), weight_ED.T, out=hidden_TE[rows])
         return hidden_TE
 
     @staticmethod
@@ -117,9 +136,13 @@ class _InPieces(torch.autograd.Function):
         """Return the gradients of weight and bias."""
         (gradient_TE,) = gradients
         of_weight_ED = gradient_TE.new_zeros(gradient_TE.shape[1], len(context.tiles.mean_D))
-        for rows, piece in context.tiles.pieces():
-            standard = piece.standardised().to(gradient_TE.dtype)
-            of_weight_ED.addmm_(gradient_TE[rows].T, standard)
+        for number, (rows, piece) in enumerate(context.tiles.pieces()):
+            of_hidden_TE = gradient_TE[rows]
+            if context.moments:
+                mean_T1, scale_T1 = (each.to(gradient_TE.dtype) for each in context.moments[number])
+                of_hidden_TE = of_hidden_TE * scale_T1
+                of_weight_ED -= of_hidden_TE.T @ mean_T1
+            of_weight_ED.addmm_(of_hidden_TE.T, piece.standardised().to(gradient_TE.dtype))
         return None, of_weight_ED, gradient_TE.sum(dim=0)
 
 

@@ -51,7 +51,7 @@ class SiMLP(Aggregator):
 
     def aggregate(self, tiles: Tiles, valid_BN: Tensor) -> MILOutput:
         """Aggregate; see `Aggregator.aggregate`."""
-        standard_BND = replace(tiles, norm=self.tile_norm).standardised()
+        standard_BND = replace(tiles, norm=self.tile_norm).normed()
         weights_BN = even_weights(valid_BN, standard_BND.dtype)
         mean_BD = (weights_BN.unsqueeze(1) @ standard_BND).squeeze(1)
         embedding_BE = self.embed(mean_BD)
