@@ -57,8 +57,8 @@ class Size:
     n_test: int = 400
     n_tiles: int = 5000
     dim: int = 1024
-    epochs: int = 5
-    turns: int = 2
+    epochs: int = 4
+    turns: int = 1
 
 
 def make_bags(size: Size) -> dict[str, Bag]:
