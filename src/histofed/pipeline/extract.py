@@ -78,7 +78,14 @@ def run(config: ExtractConfig) -> int:
                 tiles = without_unreadable(reader, tiles, quality=quality)
                 thumbnail, _ = overview(reader, tissue.mpp)
                 mask = tissue_mask(tissue, thumbnail, slide_id=slide.slide_id, info=reader.info)
-                write_tiles(tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
+                write_tiles(
+                    tile_store,
+                    tiles,
+                    thumbnail=thumbnail,
+                    mask=mask,
+                    mpp=tissue.mpp,
+                    reader=reader,
+                )
                 features = encode(tiles)
             write_stain_picture(store, reader, tiles, stain)
             store.write(features)  # last: where it is, the picture is too
