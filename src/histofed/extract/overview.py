@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BLOCK_UM = 128.0
 """A damaged slide is read in blocks of this side, so that damage costs only what it touches."""
 
-MOST_PX = 8192 * 8192
-"""Largest level that is read for a picture alone: some seconds."""
+MOST_PX = 2**28
+"""Largest level that is read for a picture alone, which takes two or three seconds."""
 
 
 def overview(reader: SlideReader, mpp: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -49,7 +49,7 @@ def picture_png(figure: Figure, *, outline: Outline | None, problem: str = "") -
 
 
 def read_panel(path: Path, longer_px: int) -> Panel | None:
-    """Return the slide out of its picture, made smaller; None where the picture is of old."""
+    """Return the slide out of its picture, made smaller; None where that has no note of it."""
     with Image.open(path) as picture:
         if PANEL not in picture.info:
             return None
