@@ -1,6 +1,6 @@
 """How fast MIL training is, against the loop one would write by hand.
 
-Run `python benchmarks/mil_training.py [--quick] [--json FILE]`. The full size needs 12 GB of memory.
+Run `python benchmarks/mil_training.py [--quick] [--json FILE]`. The full size takes 15 GB.
 
 Both sides train gated attention for the same number of epochs on the same 1,000 bags of 5,000 tiles
 x 1,024 features, held in memory as float16, and are tested on 400 other bags:
@@ -10,8 +10,8 @@ x 1,024 features, held in memory as float16, and are tested on 400 other bags:
   patients a step, 2,000 tiles drawn anew of each in every epoch; the test takes all tiles).
 
 A positive bag holds a few tiles that are shifted in one direction; noise in the labels keeps the
-task from being solved. Figures: ``vs_plain_loop``, bags per second of processor time of ours over the
-other's (one thread, in turn, median); ``vs_plain_loop_all_tiles``, the same with every tile in
+task from being solved. Figures: ``vs_plain_loop``, bags per second of processor time, ours over
+the other's (one thread, in turn, median); ``vs_plain_loop_all_tiles``, the same with every tile in
 every epoch; ``result_difference``, test AUROC of ours minus the other's;
 ``peak_mb_per_epoch_growth``, by how much our peak memory grows with each epoch after the second.
 """
@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from histofed.core.cohort import Fold
 from histofed.core.metrics import auroc
+from histofed.core.splits import Fold
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
 from histofed.mil.bags import Bag
 from histofed.mil.data import BagDataModule
@@ -175,7 +175,8 @@ def measure(size: Size) -> dict[str, Any]:
                 (module, peaks_mb), seconds = timed(
                     lambda t=tiles_per_bag: train_ours(bags, fold, moments, size, tiles_per_bag=t)
                 )
-                found = predict(module, BagDataModule(bags, fold, batch_size=1).predict_dataloader())
+                tested = BagDataModule(bags, fold, batch_size=1).predict_dataloader()
+                found = predict(module, tested)
                 values = [found[name] for name in fold.test]
             rows.append(
                 {

@@ -106,10 +106,12 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     import hydra
 
     from histofed.pipeline.config import check_options, checked, config_dir
+    from histofed.pipeline.several import with_several
 
     flags, options = _apart(overrides)
     if not {"--config-dir", "-cd", "--package", "-p"} & set(flags):  # these bring other names
         check_options(verb, options)
+        options = with_several(options)
     codes: list[int] = []
 
     def job(config: DictConfig) -> None:

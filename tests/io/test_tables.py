@@ -16,7 +16,6 @@ from histofed.io.tables import (
     with_mpp_table,
     write_predictions,
     write_rows,
-    write_splits,
 )
 
 if TYPE_CHECKING:
@@ -152,11 +151,6 @@ def test_another_encoding_is_refused_by_name(tmp_path) -> None:
 )
 def test_a_contradiction_is_refused_by_name(tmp_path, rows, said) -> None:
     assert said in refusal(table(tmp_path, *GOOD, *rows))
-
-
-def test_splits_are_written_in_the_order_of_patients(tmp_path) -> None:
-    write_splits(tmp_path / "splits.csv", {"P2": 0, "P10": 1, "P,1": 2})
-    assert (tmp_path / "splits.csv").read_text() == 'patient_id,fold\n"P,1",2\nP10,1\nP2,0\n'
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)

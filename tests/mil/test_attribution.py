@@ -6,9 +6,10 @@ import torch
 
 from histofed.errors import StoreError
 from histofed.io.store import FeatureStore
+from histofed.mil.aggregators.additive_abmil import AdditiveABMIL
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
-from histofed.mil.aggregators.mean import MeanPool
-from histofed.mil.attribution import ATTENTION, TILE_LOGIT, tile_scores
+from histofed.mil.aggregators.simlp import SiMLP
+from histofed.mil.attribution import ATTENTION, EVIDENCE, TILE_LOGIT, tile_scores
 from histofed.mil.bags import collate, load_bags
 
 
@@ -69,8 +70,20 @@ def test_scores_say_what_they_were_made_from(patient, aggregator):
 
 def test_a_method_without_attention_has_one_head(patient):
     bag, store = patient
-    scores = tile_scores(MeanPool(4, 1, hidden_dim=5), bag, store=store, model_digest="m")
+    scores = tile_scores(SiMLP(4, 1, hidden_dim=5), bag, store=store, model_digest="m")
     assert [set(slide.scores) for slide in scores] == [{TILE_LOGIT}] * 2
+
+
+def test_shares_in_a_sum_are_a_head_of_their_own(patient):
+    bag, store = patient
+    aggregator = AdditiveABMIL(4, 1, hidden_dim=5, attention_dim=3)
+    scores = tile_scores(aggregator, bag, store=store, model_digest="m")
+    assert set(scores[0].scores) == {ATTENTION, TILE_LOGIT, EVIDENCE}
+    shares = np.concatenate([slide.scores[EVIDENCE] for slide in scores])
+    batch = collate([bag])
+    with torch.no_grad():
+        logit = aggregator(batch.features_BND, batch.valid_BN).logits_BC.item()
+    assert shares.sum() + aggregator.bias_C.item() == pytest.approx(logit, abs=1e-5)
 
 
 def test_features_without_positions_are_refused(tmp_path, write, cohort, aggregator):

@@ -87,12 +87,15 @@ def test_a_draw_of_tiles_has_no_tile_twice(bag):
     torch.manual_seed(0)
     dataset = BagDataset([whole], tiles_per_bag=20)
     draws = [dataset[0] for _ in range(5)]
-    for draw in draws:
-        drawn = draw.coords_N2[:, 0].tolist()
+    batches = [collate([draw]) for draw in draws]
+    for batch in batches:
+        drawn = batch.coords_BN2[0, :, 0].tolist()
         assert len(drawn) == len(set(drawn)) == 20
-        assert torch.equal(draw.features_ND, whole.features_ND[draw.coords_N2[:, 0] // 2])
-    assert len({tuple(sorted(draw.coords_N2[:, 0].tolist())) for draw in draws}) == 5
-    seen = {tile for draw in draws for tile in draw.coords_N2[:, 0].tolist()}
+        rows = batch.coords_BN2[0, :, 0] // 2
+        assert torch.equal(batch.features_BND[0], whole.features_ND[rows])
+        assert batch.valid_BN.all()
+    assert len({tuple(sorted(batch.coords_BN2[0, :, 0].tolist())) for batch in batches}) == 5
+    seen = {tile for batch in batches for tile in batch.coords_BN2[0, :, 0].tolist()}
     assert len(seen) > 40  # not always the same corner of the slide
 
 
@@ -105,7 +108,7 @@ def test_a_small_bag_is_taken_whole(bag, most):
 def test_collate_pads_and_marks_the_padding(bag):
     bags = [bag("A", 2, label=1), bag("B", 5), bag("C", 1, label=1)]
     batch = collate(bags)
-    assert batch.features_BND.dtype == torch.float32
+    assert batch.features_BND.dtype == torch.float16
     assert batch.features_BND.shape == (3, 5, 4)
     assert batch.valid_BN.sum(dim=1).tolist() == [2, 5, 1]
     assert batch.valid_BN[0].tolist() == [True, True, False, False, False]
@@ -114,7 +117,7 @@ def test_collate_pads_and_marks_the_padding(bag):
     assert batch.ids == ("A", "B", "C")
     for row, one in enumerate(bags):
         n_tiles = len(one.features_ND)
-        assert torch.equal(batch.features_BND[row, :n_tiles], one.features_ND.float())
+        assert torch.equal(batch.features_BND[row, :n_tiles], one.features_ND)
         assert torch.equal(batch.coords_BN2[row, :n_tiles], one.coords_N2)
     assert not batch.features_BND[~batch.valid_BN].any()
 
@@ -124,3 +127,24 @@ def test_a_batch_moves_as_one(bag):
     tensors = (batch.features_BND, batch.coords_BN2, batch.valid_BN, batch.target_B)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.ids == ("A", "B")
+
+
+def test_tiles_know_their_cell(tmp_path, write, cohort):
+    """Tiles of 16 level-0 pixels a side; the grid of a slide begins at its first tile."""
+    write(tmp_path, "a", 40, start=100)
+    write(tmp_path, "b", 2)
+    patients = cohort([("a", "A"), ("b", "A")], {"A": 1})
+    bag = load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)["A"]
+    expected = [[0, round(pixels / 16), 0] for pixels in range(40)] + [[1, 0, 0]] * 2
+    assert bag.cells_N3.tolist() == expected
+    batch = collate([bag, BagDataset([bag], tiles_per_bag=5)[0]])
+    assert batch.cells_BN3[0].tolist() == expected
+    assert all(cell in expected for cell in batch.cells_BN3[1, :5].tolist())
+    assert batch.to("cpu").cells_BN3 is not None
+
+
+def test_without_positions_there_are_no_cells(tmp_path, write, cohort):
+    write(tmp_path, "a", 3, placed=False)
+    bag = load_bags(cohort([("a", "A")], {"A": 1}), FeatureStore(tmp_path), scratch=tmp_path)["A"]
+    assert bag.cells_N3 is None
+    assert collate([bag]).cells_BN3 is None

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from histofed.core.cohort import Fold
+from histofed.core.splits import Fold
 from histofed.mil.baseline import INVERSE_PENALTY, mean_pool_probabilities
 
 FOLD = Fold(

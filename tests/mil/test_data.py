@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from histofed.core.cohort import Fold
+from histofed.core.splits import Fold
 from histofed.mil.data import BagDataModule
 
 FOLD = Fold(number=0, train=("A", "B", "C", "D"), select=("E", "F"), test=("G",))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from histofed.core.cohort import Fold
+from histofed.core.splits import Fold
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
 from histofed.mil.bags import Bag
 from histofed.mil.data import BagDataModule

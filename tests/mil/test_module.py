@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from histofed.mil.aggregators.mean import MeanPool
+from histofed.mil.aggregators.clam import CLAM
+from histofed.mil.aggregators.simlp import SiMLP
+from histofed.mil.auxiliary import auxiliary_loss
 from histofed.mil.bags import collate
 from histofed.mil.module import MILModule, predict, select_loss
 
@@ -14,7 +16,7 @@ from histofed.mil.module import MILModule, predict, select_loss
 def module() -> MILModule:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        aggregator = MeanPool(4, 1, hidden_dim=5, dropout=0.5)
+        aggregator = SiMLP(4, 1, hidden_dim=5, dropout=0.5)
     return MILModule(aggregator, learning_rate=0.01, weight_decay=0.1)
 
 
@@ -37,6 +39,22 @@ def test_the_loss_is_the_mean_over_patients(module, bag):
         for logit, one in zip(logits(module, batch), bags, strict=True)
     ]
     assert module.loss(batch).item() == pytest.approx(sum(by_hand) / 3, rel=1e-6)
+
+
+def test_training_adds_what_the_aggregator_asks_for_and_selection_does_not(bag):
+    module = MILModule(CLAM(4, 1, instance_weight=0.5), learning_rate=0.01, weight_decay=0.1)
+    batch = collate([bag("A", 5, label=1), bag("B", 4, seed=1)])
+    module.eval()
+    loss, total = module.losses(batch)
+    assert total == loss == module.loss(batch)
+    for part in module.modules():
+        part.training = not isinstance(part, torch.nn.Dropout)
+    loss, total = module.losses(batch)
+    asked = module(batch).auxiliary
+    members = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # A is positive, B is negative
+    extra = auxiliary_loss(asked, bag_loss=lambda logits: logits.sum(), member_BG=members)
+    assert total.item() == pytest.approx(loss.item() + extra.item(), rel=1e-6)
+    assert extra > 0.1
 
 
 def test_the_selection_loss_counts_patients_not_batches(module, bag):

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from histofed.errors import WeightsError
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
-from histofed.mil.aggregators.mean import MeanPool
+from histofed.mil.aggregators.simlp import SiMLP
 from histofed.mil.weights import load_weights, save_weights
 
 
@@ -63,7 +63,7 @@ def test_other_weights_have_another_digest(saved, tmp_path):
         GatedABMIL(4, 1, hidden_dim=6, attention_dim=3),
         GatedABMIL(9, 1, hidden_dim=5, attention_dim=3),
         GatedABMIL(4, 2, hidden_dim=5, attention_dim=3),
-        MeanPool(4, 1, hidden_dim=5),
+        SiMLP(4, 1, hidden_dim=5),
     ],
 )
 def test_weights_of_another_model_are_refused_and_change_nothing(saved, other):

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import traceback
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from torch import nn
 from histofed import cli
 from histofed.extract.encoders.base import TileEncoder, weights_digest
 from histofed.extract.encoders.cards import EncoderCard
+from histofed.extract.encoders.registry import cards
 from histofed.pipeline import build, config, extract, tile  # noqa: F401  # imported once, for all
 
 CARD = EncoderCard(
@@ -29,17 +31,24 @@ CARD = EncoderCard(
     mpp=(0.5,),
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
-    embedding="means of a 4 x 4 grid",
+    embedding="means of a grid",
     licence="Apache-2.0",
     paper="none",
 )
 
 
-def quick_encoder(*_: object, **__: object) -> TileEncoder:
+SIDE = {"efficientnet_lite0": 4, "phikon": 3}
+"""Encoder -> side of the grid of its features."""
+
+cards()  # they are imported once too
+
+
+def quick_encoder(chosen: dict[str, str], **_: object) -> TileEncoder:
     """Return an encoder without weights."""
-    return TileEncoder(
-        CARD, nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten()), weights_digest({})
-    )
+    side = SIDE[chosen["name"]]
+    card = replace(CARD, name=chosen["name"], dim=3 * side * side)
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten())
+    return TileEncoder(card, module, weights_digest({}))
 
 
 def run(arguments: list[str], *, max_file_bytes: int | None = None) -> int:

@@ -36,7 +36,8 @@ def test_every_arm_is_there(federated_run):
 def test_every_patient_is_predicted_once_by_the_fold_that_held_them_out(
     federated_run, toy_study, table
 ):
-    fold_of = {row["patient_id"]: row["fold"] for row in table(federated_run.splits)}
+    rows = table(federated_run.splits)
+    fold_of = {row["patient_id"]: row["fold"] for row in rows if row["role"] == "test"}
     study = {row["patient_id"]: row for row in toy_study.rows()}
     assert fold_of.keys() == study.keys()
     for arm in ARMS:

@@ -24,7 +24,7 @@ N_FOLDS = 3
 def watched(monkeypatch):
     """Record, for each model made, whom it was standardised with, trained and selected on."""
     seen: dict[str, list[set[str]]] = defaultdict(list)
-    real_total, real_loss = fit.total, MILModule.loss
+    real_total, real_losses = fit.total, MILModule.losses
     names: dict[int, str] = {}
     made: list[set[str]] = []
     real_open = study.open_study
@@ -39,15 +39,15 @@ def watched(monkeypatch):
         made.append({names[id(part)] for part in parts})
         return real_total(parts)
 
-    def loss(module, batch):
+    def losses(module, batch):
         role = "train" if module.training else "select"
         seen[role].append(set(batch.ids))
-        return real_loss(module, batch)
+        return real_losses(module, batch)
 
     for verb in ("train", "federate"):
         monkeypatch.setattr(f"histofed.pipeline.{verb}.open_study", open_study)
     monkeypatch.setattr(fit, "total", total)
-    monkeypatch.setattr(MILModule, "loss", loss)
+    monkeypatch.setattr(MILModule, "losses", losses)
     return seen, made
 
 
@@ -65,13 +65,16 @@ def test_tested_patients_are_in_no_loss_and_no_sum(verb, watched, toy_study, tmp
     options = toy_study.options(tmp_path / "run", "trainer.max_epochs=1", *more)
     assert main([verb, *options]) == 0
     rows = table(tmp_path / "run" / "splits.csv")
-    fold_of = {row["patient_id"]: int(row["fold"]) for row in rows}
+    fold_of = {row["patient_id"]: int(row["fold"]) for row in rows if row["role"] == "test"}
     parts = [roles(fold_of, fold) for fold in range(N_FOLDS)]
     assert seen["train"]
     assert seen["select"]
     for standardised in made:
         assert any(standardised <= train for train, _, _ in parts)
     for fold, (train, select, test) in enumerate(parts):
+        written = {row["patient_id"]: row["role"] for row in rows if row["fold"] == str(fold)}
+        assert {p for p, role in written.items() if role == "train"} == train
+        assert {p for p, role in written.items() if role == "select"} == select
         assert train
         assert select
         assert test
@@ -103,7 +106,7 @@ def test_a_model_is_the_same_whatever_its_tested_patients_look_like(
 ):
     """The proof from outside: change everything about fold 0's tested patients."""
     rows = table(federated_run.splits)
-    tested = {row["patient_id"] for row in rows if row["fold"] == "0"}
+    tested = {row["patient_id"] for row in rows if (row["fold"], row["role"]) == ("0", "test")}
     changed = changed_study(toy_study, tmp_path / "s", tested, table)
     options = changed.options(tmp_path / "run", "federation.rounds=3")
     assert main(["federate", *options]) == 0

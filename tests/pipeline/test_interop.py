@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import shlex
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,9 +13,6 @@ import torch
 
 from histofed.cli import main
 from histofed.io.store import FeatureStore, TileStore
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COORDS = np.array([[0, 512], [1024, 512], [5120, 4096]])
 TRIDENT = {
@@ -27,10 +26,10 @@ TRIDENT = {
 }
 
 
-def trident(path: Path, *, n: int = 3, features: bool = True, seed: int = 0) -> Path:
+def trident(path: Path, *, n: int = 3, features: bool = True, seed: int = 0, **said: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        file.create_dataset("coords", data=COORDS[:n]).attrs.update(TRIDENT)
+        file.create_dataset("coords", data=COORDS[:n]).attrs.update(TRIDENT | said)
         if features:
             values = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
             file.create_dataset("features", data=values).attrs["encoder"] = "uni_v1"
@@ -148,7 +147,7 @@ def test_resolution_per_slide_comes_from_the_cohort_table(job, convert, tmp_path
     )
     code, said = convert(job, f"cohort={cohort}")
     assert code == 3
-    assert "MissingMpp: slide S3" in said
+    assert re.search(r"MissingMpp: \S+S3\.h5", said)
     code, said = convert(job, f"cohort={cohort}", "mpp=0.25")
     assert code == 0
     assert "3 kinds of tiles, at 0.496 to 0.5046 microns per pixel" in said
@@ -168,14 +167,20 @@ def test_slides_of_near_scanners_become_one_cohort(job, convert, tmp_path):
     assert len({store.read(f"S{n}").record.recipe.digest for n in (1, 2, 3)}) == 1
 
 
-def test_the_slide_itself_says_its_resolution(convert, tmp_path, test_data):
-    source = trident(tmp_path / "features" / "S1.h5")
+def test_the_slide_itself_says_its_resolution_and_size(convert, tmp_path, test_data):
+    of_slide = {"patch_size_level0": 256, "level0_magnification": 20}
+    of_slide |= {"level0_width": 2220, "level0_height": 2967}
+    source = trident(tmp_path / "features" / "S1.h5", n=2, **of_slide)
     slide = test_data / "slides" / "CMU-1-Small-Region.svs"
     cohort = tmp_path / "cohort.csv"
     cohort.write_text(f"patient_id,slide_id,site,path\nP1,S1,a,{slide}\n")
     assert convert(source, f"cohort={cohort}")[0] == 0
     record = FeatureStore(tmp_path / "out" / "features").read("S1").record
     assert record.mpp == pytest.approx(0.499)
+    trident(tmp_path / "features" / "S1.h5", n=2, **of_slide | {"level0_width": 2221})
+    code, said = convert(source, f"cohort={cohort}", out="other")
+    assert code == 3
+    assert "has 2221 x 2967 level-0 pixels, and the slide of the cohort table 2220 x 2967" in said
 
 
 @pytest.mark.parametrize("to", ["trident", "clam", "stamp"])
@@ -248,7 +253,7 @@ def test_positions_go_from_one_format_to_another(convert, tmp_path):
     trident(tmp_path / "job" / "patches" / "S1_patches.h5", features=False)
     code, said = convert(tmp_path / "job", "mpp=0.2523")
     assert code == 0
-    assert "to=trident|clam|stamp" in said
+    assert said.rstrip().endswith("to=trident|clam")
     tiles = TileStore(tmp_path / "out" / "tiles").read("S1")
     np.testing.assert_array_equal(tiles.coords_N2, COORDS)
     assert convert(tmp_path / "out" / "tiles", "to=clam", out="clam")[0] == 0
@@ -256,9 +261,22 @@ def test_positions_go_from_one_format_to_another(convert, tmp_path):
         assert file["coords"].attrs["patch_size"] == 512
         np.testing.assert_array_equal(file["coords"], COORDS)
     assert not (tmp_path / "clam" / "pt_files").exists()
-    code, said = convert(tmp_path / "out" / "tiles", "to=stamp", out="stamp")
-    assert code == 3
-    assert "STAMP has no files of positions alone" in said
+
+
+def test_files_that_are_all_called_features_are_named_after_their_folders(
+    convert, tmp_path, monkeypatch
+):
+    for name in ("S1", "S2"):
+        trident(tmp_path / "theirs" / name / "features.h5")
+    code, said = convert(tmp_path / "theirs", "mpp=0.25")
+    assert code == 0
+    assert "2 file(s) called like what they hold" in said
+    store = FeatureStore(tmp_path / "out" / "features")
+    assert store.slide_ids() == ["S1", "S2"]
+    assert store.record("S2").slide_id == "S2"
+    monkeypatch.chdir(tmp_path / "theirs" / "S1")  # a path without a folder
+    convert(Path("features.h5"), "mpp=0.25", out="one")
+    assert FeatureStore(tmp_path / "one" / "features").slide_ids() == ["S1"]
 
 
 # Refused before any work.
@@ -274,6 +292,32 @@ def test_a_folder_of_several_formats(job, convert, tmp_path, table):
     assert convert(job, "mpp=0.25", "format=trident")[0] == 3
     status = {row["slide_id"]: row for row in table(tmp_path / "out" / "slides.csv")}
     assert [status[f"S{n}"]["status"] for n in (1, 2, 3, 4)] == ["done"] * 3 + ["failed"]
+
+
+def test_tiles_without_features_cannot_become_files_of_stamp(convert, tmp_path):
+    for name in ("S1", "S2"):
+        trident(tmp_path / "theirs" / f"{name}.h5", features=False)
+    assert convert(tmp_path / "theirs", "mpp=0.25")[0] == 0
+    for source in (tmp_path / "theirs", tmp_path / "out" / "tiles"):
+        code, said = convert(source, "to=stamp", out="stamp")
+        assert code == 2
+        assert "to=stamp needs features and positions" in said
+        assert "holds positions (2 files, none with features); extract or convert" in said
+        assert not (tmp_path / "stamp").exists()
+    trident(tmp_path / "theirs" / "S3.h5")  # one that can: the others are named as failed
+    assert convert(tmp_path / "theirs", "to=stamp", "mpp=0.25", out="stamp")[0] == 3
+
+
+@pytest.mark.parametrize("to", ["trident", "clam", "stamp"])
+def test_features_without_positions_cannot_become_theirs(job, convert, tmp_path, to):
+    code, said = convert(job, "format=features_only", f"to={to}")
+    assert code == 2
+    assert f"to={to} needs " in said
+    assert "leave format=features_only out" in said
+    assert convert(job, "format=features_only")[0] == 0
+    code, said = convert(tmp_path / "out" / "features", f"to={to}", out="theirs")
+    assert code == 2
+    assert "holds features (3 files, none with positions)" in said
 
 
 def test_two_files_of_one_name(job, convert, tmp_path):
@@ -340,12 +384,64 @@ def test_the_output_is_not_inside_of_the_source(job, convert):
     assert "is inside of source=" in said
 
 
-def test_without_any_resolution_nothing_is_tried(job, convert, tmp_path):
-    code, said = convert(job)
+def unknown(path: Path, kind: str) -> Path:
+    """Write a file that says as little of itself as such files may."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = {"trident": "features", "clam": "features", "feats": "feats", "um": "feats"}
+    grid = np.stack(np.meshgrid(np.arange(4), np.arange(3)), axis=-1).reshape(-1, 2)
+    with h5py.File(path, "w") as file:
+        file["coords"] = grid * 512.5 if kind == "um" else grid * 512
+        file[names[kind]] = np.ones((len(grid), 4), np.float32)
+        if kind == "trident":
+            file["coords"].attrs.update(TRIDENT)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("trident", ["mpp", "encoder_name"]),
+        ("clam", ["tile_px", "tile_px0", "mpp", "encoder_name"]),
+        ("feats", ["coords_unit", "tile_px", "tile_px0", "mpp", "encoder_name"]),
+        ("um", ["coords_unit", "tile_px", "tile_mpp", "mpp", "encoder_name"]),
+    ],
+)
+def test_all_that_is_open_is_asked_at_once_with_a_command_that_works(
+    convert, tmp_path, capsys, kind, options
+):
+    source = unknown(tmp_path / "their files" / "S1.h5", kind).parent
+    code, said = convert(source, "overwrite=true")
     assert code == 2
-    assert "files of trident do not hold the slides' microns per pixel" in said
-    assert "cohort=TABLE" in said
     assert not (tmp_path / "out").exists()
+    (command,) = [line for line in said.splitlines() if line.startswith("  histofed convert ")]
+    _, *words = shlex.split(command)
+    assert [word.partition("=")[0] for word in words[-len(options) :]] == options
+    assert "overwrite=true" in words
+    assert main(words) == 0
+    assert FeatureStore(tmp_path / "out" / "features").slide_ids() == ["S1"]
+    code, said = convert(source, *words[-len(options) : -1])
+    assert code == 2
+    assert "it does not say which encoder made the features, and nothing is guessed" in said
+    capsys.readouterr()
+
+
+def test_a_table_answers_for_the_resolution(convert, tmp_path):
+    source = unknown(tmp_path / "S1.h5", "trident")
+    (tmp_path / "cohort.csv").write_text("patient_id,slide_id,site,path,mpp\nP1,S1,a,,0.25\n")
+    code, said = convert(source, f"cohort={tmp_path / 'cohort.csv'}")
+    assert code == 2
+    assert "cohort.csv encoder_name=NAME" in said
+
+
+def test_the_first_file_that_can_be_read_is_asked(convert, tmp_path):
+    unknown(tmp_path / "theirs" / "S2.h5", "trident")
+    (tmp_path / "theirs" / "S1.h5").write_bytes(b"no HDF5")
+    with h5py.File(tmp_path / "theirs" / "S0.h5", "w") as file:  # a slide without a tile
+        file["features"], file["coords"] = np.zeros((0, 4)), np.zeros((0, 2), int)
+        file["coords"].attrs["patch_level"] = 1
+    code, said = convert(tmp_path / "theirs")
+    assert code == 2
+    assert "S2.h5: it does not say" in said
 
 
 def test_positions_are_given_up_or_described(job, convert):

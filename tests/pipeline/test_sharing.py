@@ -22,7 +22,8 @@ from histofed.io.pyramid import write_pyramid
 from histofed.io.queue import WorkQueue
 from histofed.io.store import FeatureStore
 from histofed.pipeline.config import compose, to_object
-from histofed.pipeline.sharing import each_slide
+from histofed.pipeline.shared_results import SharedResults
+from histofed.pipeline.sharing import at_once, each_slide
 from histofed.pipeline.slides import Outcome
 
 SOURCE = Path(histofed.__file__).resolve().parents[1]
@@ -117,11 +118,11 @@ def statuses(path: Path, table) -> list[str]:
 # Killed, stopped, shared.
 
 
-def keep_some_work(work: Path, chance: random.Random, *, n_slides: int) -> None:
+def keep_some_work(work: Path, chance: random.Random, *, n_slides: int, of: int = N_SLIDES) -> None:
     """Remove results, whatever their records say, until so many slides are to be done."""
     while True:
         done = sorted(path.stem for path in work.glob("features/*/*.h5"))
-        if len(done) <= N_SLIDES - n_slides:
+        if len(set(done)) <= of - n_slides:
             return
         for path in work.rglob(f"{chance.choice(done)}.h5"):
             path.unlink()
@@ -336,15 +337,8 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
             file.write(b"more")
         return Outcome(slide_id="a", status="done")
 
-    [found] = each_slide(
-        "Test",
-        [slide],
-        work,
-        store=store,
-        recipe_digest="r",
-        source_digest=lambda _: "",
-        config=config,
-    )
+    results = SharedResults(store, recipe_digest="r", source_digest=lambda _: "", config=config)
+    [found] = each_slide("Test", [slide], at_once(work), results={"test": results})["test"]
     assert found.status == "failed"
     assert f"SlideUnreadable: slide a: {slide.path} changed while it was read" in found.reason
     assert not store.path("a").exists()
@@ -404,3 +398,116 @@ def test_an_output_that_cannot_be_written_is_named(quick, slides, tmp_path, opti
     assert f"{tmp_path}/file/inside" in found.said
     assert "cannot be written (Not a directory)" in found.said
     assert "Traceback" not in found.said
+
+
+# Several encoders.
+
+
+BOTH = "encoder=[efficientnet_lite0,phikon]"
+N_FEW = 4
+
+
+def history(work: Path, encoder: str, slide_id: str) -> list[str]:
+    queue = WorkQueue(work / "features" / encoder / "records")
+    return [each.status for each in queue.attempts(slide_id)]
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("few")
+    for number in range(N_FEW):
+        draw_slide(folder / f"s{number:02}.svs", size_px=400 + 60 * (number % 2), seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_both(quick, few, tmp_path_factory) -> dict[str, bytes]:
+    """Results of two encoders, by a command each: no tile was read for both."""
+    work = tmp_path_factory.mktemp("both")
+    for encoder in ("efficientnet_lite0", "phikon"):
+        command = ("extract", f"slides={few}", f"work={work}", f"encoder={encoder}")
+        assert quick.run(*command).code == 0
+    assert len(results(work)) == 4 * N_FEW
+    return results(work)
+
+
+def test_two_encoders_at_once_make_what_two_commands_do(
+    quick, few, by_both, tmp_path, table
+) -> None:
+    command = ("extract", f"slides={few}", f"work={tmp_path}", BOTH)
+    first = quick.run(*command)
+    assert first.code == 0, first.said
+    assert results(tmp_path) == by_both
+    for encoder in ("efficientnet_lite0", "phikon"):
+        folder = tmp_path / "features" / encoder
+        assert set(statuses(folder, table)) == {"done"}
+        assert f"features={folder} " in first.said
+    assert quick.run(*command).said.count("nothing to do") == 2
+
+
+def test_a_slide_done_by_one_encoder_is_encoded_by_the_other_only(
+    quick, few, by_both, tmp_path, table
+) -> None:
+    one = ("extract", f"slides={few}", f"work={tmp_path}")
+    assert quick.run(*one).code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("features/*/*.h5")}
+    assert quick.run(*one, BOTH).code == 0
+    assert results(tmp_path) == by_both
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert set(statuses(tmp_path / "features" / "efficientnet_lite0", table)) == {"kept"}
+    assert set(statuses(tmp_path / "features" / "phikon", table)) == {"done"}
+
+
+def test_killed_with_two_encoders_and_resumed_with_one_and_two(
+    quick, few, by_both, tmp_path
+) -> None:
+    command = ("extract", f"slides={few}", f"work={tmp_path}", "sharing.stale_after_s=1")
+    chance, n_killed = random.Random(2), 0
+    while n_killed < 4:
+        keep_some_work(tmp_path, chance, n_slides=3, of=N_FEW)
+        running = [quick.start(*command, BOTH), quick.start(*command, "encoder=phikon")]
+        for process in running:
+            time.sleep(chance.uniform(0.05, 0.3))
+            os.kill(process, signal.SIGKILL)
+            n_killed += quick.wait(process) == -signal.SIGKILL
+    time.sleep(1.1)  # what the last one left behind is old now
+    assert quick.run(*command, "encoder=phikon").code == 0
+    last = quick.run(*command, BOTH)
+    assert last.code == 0, last.said
+    assert results(tmp_path) == by_both
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_processes_with_other_encoders_share_too(quick, few, by_both, tmp_path) -> None:
+    command = ("extract", f"slides={few}", f"work={tmp_path}")
+    choices = (BOTH, "encoder=phikon", BOTH)
+    running = [quick.start(*command, choice) for choice in choices]
+    assert [quick.wait(process) for process in running] == [0, 0, 0]
+    assert results(tmp_path) == by_both
+    for number in range(N_FEW):
+        for encoder in ("efficientnet_lite0", "phikon"):
+            assert history(tmp_path, encoder, f"s{number:02}") == ["done"]
+
+
+def test_what_others_hold_for_one_encoder_is_done_for_the_other(quick, few, tmp_path) -> None:
+    queue = WorkQueue(tmp_path / "features" / "phikon" / "records")
+    with queue.claim("s03", "key of other options", history=[]):
+        short = quick.run(
+            "extract", f"slides={few}", f"work={tmp_path}", BOTH, "sharing.wait=false"
+        )
+    assert short.code == 4
+    assert history(tmp_path, "efficientnet_lite0", "s03") == ["done"]
+    assert history(tmp_path, "phikon", "s03") == ["working"]
+
+
+def test_features_of_other_options_by_one_encoder_do_not_harm_the_other(
+    quick, few, tmp_path, table
+) -> None:
+    command = ("extract", f"slides={few}", f"work={tmp_path}")
+    assert quick.run(*command).code == 0
+    folder = tmp_path / "features" / "efficientnet_lite0"
+    shutil.copy(folder / "s01.h5", folder / "s02.h5")  # as if of another slide
+    found = quick.run(*command, BOTH)
+    assert found.code == 3
+    assert statuses(folder, table).count("failed") == 1
+    assert set(statuses(tmp_path / "features" / "phikon", table)) == {"done"}

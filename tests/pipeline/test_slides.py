@@ -326,3 +326,29 @@ def test_a_resolution_table_is_used_and_refused_by_name(slide, tmp_path, table, 
     stated.write_text("slide,mpp\nother,0.25\n")
     assert main(command) == 2
     assert "slide other" in capsys.readouterr().err
+
+
+def test_the_engine_is_named_and_another_one_finds_the_same_features(
+    small_slide, tmp_path, table, capsys
+):
+    command = ["extract", f"slides={small_slide}", f"work={tmp_path}", "device=cpu"]
+    features = tmp_path / "features/efficientnet_lite0"
+    assert main(command) == 0
+    assert "Encoder efficientnet_lite0: engine folded, fp32 on cpu" in capsys.readouterr().out
+    written = (features / "good.h5").stat().st_mtime_ns
+    assert main([*command, "engine=eager"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert (features / "good.h5").stat().st_mtime_ns == written
+    [row] = table(features / "slides.csv")
+    assert (row["status"], row["engine"]) == ("kept", "folded")  # whose features they are
+    assert main([*command, "engine=eager", f"features={tmp_path / 'eager'}"]) == 0
+    [row] = table(tmp_path / "eager/slides.csv")
+    assert row["engine"] == "eager"
+    ours, theirs = (FeatureStore(each).read("good") for each in (features, tmp_path / "eager"))
+    assert ours.record.digest == theirs.record.digest
+    np.testing.assert_allclose(
+        ours.features_ND.astype(np.float32),
+        theirs.features_ND.astype(np.float32),
+        atol=1e-3 * np.abs(theirs.features_ND).max(),
+        rtol=0,
+    )

@@ -1,1 +1,1 @@
-"""Arithmetic and words: numpy and the standard library only; no disk, no torch."""
+"""Arithmetic and words: numpy, scipy and the standard library only; no disk, no torch."""

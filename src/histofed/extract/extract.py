@@ -1,30 +1,26 @@
-"""Slide -> features: read tiles on one thread while the encoder works on another."""
+"""Slide -> features: read tiles, and have them encoded on another thread meanwhile."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from histofed.errors import ConfigError
 from histofed.extract.reading import read_batches
 from histofed.extract.stain import AsScanned
 from histofed.extract.tiles import tile_recipe
-from histofed.io.store import SlideFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Sequence
 
     from histofed.core.tiling import TileSpec
-    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.encoders import EncoderCard, TileEncoder
+    from histofed.extract.feed import EncoderFeed, SlideFeed
     from histofed.extract.quality import QualitySpec
     from histofed.extract.stain import StainMethod
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
-    from histofed.io.store import Recipe, Record, SlideTiles
-
-T = TypeVar("T")
+    from histofed.io.store import Recipe, SlideTiles
 
 AS_SCANNED = AsScanned()
 
@@ -45,19 +41,47 @@ def feature_recipe(
     )
 
 
+def check_one_grid(cards: Sequence[EncoderCard]) -> None:
+    """Refuse encoders that no tile suits all of.
+
+    Raises
+    ------
+    ConfigError
+        Sizes differ, or no resolution is one of all of them; two that differ are named.
+    """
+    for number, card in enumerate(cards):
+        for other in cards[:number]:
+            if card.size_px != other.size_px:
+                theirs = f"{other.size_px} px and of {card.size_px} px"
+            elif not _share_mpp(other, card):
+                theirs = f"{_listed(other.mpp)} and of {_listed(card.mpp)} microns per pixel"
+            else:
+                continue
+            msg = (
+                f"encoders {other.name} and {card.name} take different tiles, of {theirs}; extract "
+                "them by two commands, with a work folder each"
+            )
+            raise ConfigError(msg)
+
+
 def encode_slide(
     reader: SlideReader,
     tiles: SlideTiles,
-    encoder: TileEncoder,
+    feed: EncoderFeed,
     *,
+    names: Sequence[str],
     stain: StainMethod = AS_SCANNED,
-    record: Record,
-    batch_size: int,
     threads: int = 0,
-) -> SlideFeatures:
-    """Return the features of the kept tiles, in their order.
+) -> Generator[None, None, SlideFeed]:
+    """Read the kept tiles, each once, and hand them to the encoders of these names.
 
-    The result does not depend on ``batch_size`` beyond the rounding of the encoder's arithmetic.
+    Yields after every batch that was read, so that other things can be seen to.
+
+    Returns
+    -------
+    SlideFeed
+        What will hold the features of the tiles, in their order. They do not depend on the tiles of
+        other slides, and on ``feed.batch_size`` only by the rounding of the encoder's arithmetic.
 
     Raises
     ------
@@ -66,21 +90,23 @@ def encode_slide(
     SlideUnreadable
         A tile cannot be read.
     """
-    spec = record.recipe.spec
+    spec = tiles.record.recipe.spec
     assert spec is not None  # tiles have positions
-    transform = stain.fit(reader, tiles, device=encoder.device)
-    batches = read_batches(reader, spec, tiles.coords_N2, batch_size=batch_size, threads=threads)
-    features_ND = np.empty((len(tiles.coords_N2), encoder.card.dim), dtype=np.float16)
-    for numbers_B, tiles_BHW3 in _ahead(batches):
-        features_ND[numbers_B] = encoder.encode(transform(tiles_BHW3))
-    return SlideFeatures(record=record, features_ND=features_ND, coords_N2=tiles.coords_N2)
+    transform = stain.fit(reader, tiles, device=feed.device)
+    awaited = feed.expect(len(tiles.coords_N2), names)
+    for numbers_B, tiles_BHW3 in read_batches(
+        reader, spec, tiles.coords_N2, batch_size=feed.batch_size, threads=threads
+    ):
+        feed.add(awaited, numbers_B, transform(tiles_BHW3))
+        yield
+    return awaited
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield the items while the next one is being made on another thread."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="tiles") as pool:
-        upcoming = pool.submit(next, items, end)
-        while (item := upcoming.result()) is not end:
-            upcoming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]  # it is not the sentinel
+def _share_mpp(one: EncoderCard, other: EncoderCard) -> bool:
+    """Whether a resolution suits both; a card without any takes all."""
+    known = (*one.mpp, *other.mpp)
+    return not known or any(one.takes(mpp) and other.takes(mpp) for mpp in known)
+
+
+def _listed(mpps: tuple[float, ...]) -> str:
+    return ", ".join(f"{mpp:g}" for mpp in mpps)

@@ -5,7 +5,7 @@
     runs/<name>/
       run.json               how it was made (command, versions, commit, seed, inputs)
       config.yaml            every option as it was used
-      splits.csv             patient_id, fold
+      splits.csv             patient_id, fold, role
       <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
       <arm>/fold-<k>/        model.safetensors, curves.csv or rounds.csv
       metrics.json           every number of the report

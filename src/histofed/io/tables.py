@@ -1,4 +1,4 @@
-"""Tables: the cohort, the splits, the predictions. CSV with a header, every bad row named.
+"""Tables: the cohort, the predictions. CSV with a header, every bad row named.
 
 The cohort table has one row per slide: ``patient_id, slide_id, site, path``, the task's column,
 and optionally ``mpp`` (microns per pixel, where a slide does not say). ``path`` is relative to the
@@ -94,13 +94,13 @@ def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
         raise CohortError(msg)
     stated: dict[str, float] = {}
     known = {slide.slide_id: slide for slide in slides}
-    with _text(path) as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
-        _check_header(path, list(reader.fieldnames or []), ("slide", "mpp"))
+        check_header(path, list(reader.fieldnames or []), ("slide", "mpp"))
         for row in reader:
             slide_id, cell = (row["slide"] or "").strip(), (row["mpp"] or "").strip()
             where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
-            _check_cells(row, where)
+            check_cells(row, where)
             if slide_id not in known:
                 msg = f"{where}: there is no such slide here; correct its name or remove the row"
                 raise CohortError(msg)
@@ -145,13 +145,13 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             "cohort=PATH"
         )
         raise CohortError(msg)
-    with _text(path) as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        _check_header(path, list(found), columns)
+        check_header(path, list(found), columns)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
-            _check_cells(row, where)
+            check_cells(row, where)
             yield (
                 _slide(row, path.parent, where),
                 (row[task.column] or "") if task else "",
@@ -159,7 +159,8 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             )
 
 
-def _check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
+def check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
+    """Refuse a table that lacks a column or has one twice."""
     if missing := [name for name in columns if name not in found]:
         msg = (
             f"{path}: column(s) {', '.join(missing)} missing; the table has "
@@ -173,7 +174,7 @@ def _check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
         raise CohortError(msg)
 
 
-def _check_cells(row: Mapping[Any, Any], where: str) -> None:
+def check_cells(row: Mapping[Any, Any], where: str) -> None:
     """Refuse a row of more or fewer cells than the header; `csv.DictReader` files both by None."""
     if None in row or None in row.values():
         named = [value for name, value in row.items() if name is not None]
@@ -224,24 +225,6 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
     )
 
 
-def write_splits(path: Path, fold_of: Mapping[str, int]) -> None:
-    """Write ``patient_id, fold``."""
-    write_rows(path, ("patient_id", "fold"), sorted(fold_of.items()))
-
-
-def read_splits(path: Path) -> dict[str, int]:
-    """Read what `write_splits` wrote: patient -> fold."""
-    if not path.is_file():
-        msg = f"{path}: the folds of this run are missing; train again"
-        raise CohortError(msg)
-    with _text(path) as file:
-        try:
-            return {row["patient_id"]: int(row["fold"]) for row in csv.DictReader(file)}
-        except (KeyError, ValueError, TypeError) as error:
-            msg = f"{path}: not a table of folds ({error!r}); train again"
-            raise CohortError(msg) from error
-
-
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one row per patient."""
     names = [field.name for field in fields(Prediction)]
@@ -254,7 +237,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     if not path.is_file():
         msg = f"{path}: no predictions there; run `histofed train` or `histofed federate` first"
         raise CohortError(msg)
-    with _text(path) as file:
+    with open_text(path) as file:
         try:
             return [
                 Prediction(
@@ -272,7 +255,7 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 @contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
+def open_text(path: Path) -> Iterator[TextIO]:
     """Open a table for reading; a spreadsheet program's mark at its start is no content."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

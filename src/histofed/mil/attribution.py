@@ -1,10 +1,12 @@
 """Prediction -> raw scores per tile: where the model looked, and what it saw there.
 
-Two heads are written for every slide:
+Written for every slide, as heads of one file:
 
 - ``attention``: the weight of the tile in the patient's bag; it sums to one over all the tiles of
   all the slides of the patient. Only for aggregators with attention.
 - ``tile_logit``: the logit of the tile as a bag of its own; above 0 speaks for the positive class.
+- ``evidence``: the tile's exact share in the patient's logit, with the same sense of its sign. Only
+  for aggregators whose logit is a sum over tiles.
 
 Suffixes: N tiles.
 """
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ATTENTION = "attention"
 TILE_LOGIT = "tile_logit"
+EVIDENCE = "evidence"
 
 
 @torch.inference_mode()
@@ -45,10 +48,12 @@ def tile_scores(
         raise StoreError(msg)
     aggregator.eval()
     batch = collate([bag])
-    output = aggregator(batch.features_BND, batch.valid_BN)
+    output = aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
     heads = {TILE_LOGIT: aggregator.instance_logits(batch.features_BND)[0, :, -1]}
     if output.attention_BN is not None:
         heads = {ATTENTION: output.attention_BN[0], **heads}
+    if output.evidence_BNC is not None:
+        heads[EVIDENCE] = output.evidence_BNC[0, :, -1]
     found = []
     for slide_id, tiles in bag.tiles_of.items():
         record = store.record(slide_id)

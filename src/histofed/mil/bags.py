@@ -1,13 +1,15 @@
 """Bags: all tiles of all slides of one patient, and batches of them.
 
-Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features.
+Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features,
+M instances drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -37,6 +39,11 @@ class Bag:
         Level-0 pixels of each tile's own slide, or None.
     tiles_of
         Slide -> its tiles among the N.
+    cells_N3
+        Number of the slide among the patient's, and column and row of each tile in the slide's
+        grid, or None.
+    drawn_M
+        The tiles that a batch shall take, or None for all.
     """
 
     patient_id: str
@@ -45,6 +52,13 @@ class Bag:
     features_ND: Tensor
     coords_N2: Tensor | None
     tiles_of: dict[str, slice]
+    cells_N3: Tensor | None = None
+    drawn_M: Tensor | None = None
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles that a batch takes."""
+        return len(self.features_ND if self.drawn_M is None else self.drawn_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class BagBatch:
     valid_BN: Tensor
     target_B: Tensor
     ids: tuple[str, ...]
+    cells_BN3: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> BagBatch:
         """Move to a device; Lightning calls this."""
@@ -67,6 +82,9 @@ class BagBatch:
             valid_BN=self.valid_BN.to(device, non_blocking=non_blocking),
             target_B=self.target_B.to(device, non_blocking=non_blocking),
             ids=self.ids,
+            cells_BN3=None
+            if self.cells_BN3 is None
+            else self.cells_BN3.to(device, non_blocking=non_blocking),
         )
 
 
@@ -123,26 +141,42 @@ def load_bags(cohort: Cohort, store: FeatureStore, *, scratch: Path) -> dict[str
     bags, start = {}, 0
     alike = _Alike()
     for patient in cohort.patients:
-        first, coords, tiles_of = start, [], {}
-        for slide in cohort.slides_of(patient):
+        first, coords, cells, tiles_of = start, [], [], {}
+        for number, slide in enumerate(cohort.slides_of(patient)):
             features = store.read(slide.slide_id)
             alike.check(patient, features)
             stop = start + len(features.features_ND)
             room_ND[start:stop] = torch.from_numpy(features.features_ND)
-            coords.append(features.coords_N2)
             tiles_of[slide.slide_id] = slice(start - first, stop - first)
             start = stop
+            if features.coords_N2 is not None:
+                coords.append(torch.from_numpy(features.coords_N2))
+                cells.append(_cells(number, features))
+        placed = len(coords) == len(tiles_of)
         bags[patient] = Bag(
             patient_id=patient,
             site=cohort.site_of[patient],
             label=cohort.labels[patient],
             features_ND=room_ND[first:start],
-            coords_N2=None
-            if any(c is None for c in coords)
-            else torch.cat([torch.from_numpy(c) for c in coords if c is not None]),
+            coords_N2=torch.cat(coords) if placed else None,
             tiles_of=tiles_of,
+            cells_N3=torch.cat(cells) if placed else None,
         )
     return bags
+
+
+def _cells(number: int, slide: SlideFeatures) -> Tensor:
+    """Return the slide's number and each tile's column and row, ``(N, 3)``, from 0.
+
+    Tiles of regions that were cut with origins of their own are put into the nearest cell, which
+    two of them may then share.
+    """
+    spec, coords_N2 = slide.record.recipe.spec, slide.coords_N2
+    assert spec is not None  # features without a specification have no positions
+    assert coords_N2 is not None
+    step_px0 = slide.record.side_px0 * (1 - spec.overlap_px / spec.size_px)
+    cells_N2 = np.rint((coords_N2 - coords_N2.min(axis=0)) / step_px0).astype(np.int64)
+    return torch.from_numpy(np.insert(cells_N2, 0, number, axis=1))
 
 
 def _check_all_there(cohort: Cohort, store: FeatureStore) -> None:
@@ -196,35 +230,34 @@ class BagDataset(Dataset[Bag]):
         n_tiles = len(bag.features_ND)
         if self.tiles_per_bag is None or n_tiles <= self.tiles_per_bag:
             return bag
-        drawn = torch.randperm(n_tiles)[: self.tiles_per_bag]
-        return Bag(
-            patient_id=bag.patient_id,
-            site=bag.site,
-            label=bag.label,
-            features_ND=bag.features_ND[drawn],
-            coords_N2=None if bag.coords_N2 is None else bag.coords_N2[drawn],
-            tiles_of={},
-        )
+        return replace(bag, drawn_M=torch.randperm(n_tiles)[: self.tiles_per_bag])
 
 
 def collate(bags: Sequence[Bag]) -> BagBatch:
-    """Pad bags to the longest; features become float32."""
-    longest = max(len(bag.features_ND) for bag in bags)
-    dim = bags[0].features_ND.shape[1]
-    features_BND = torch.zeros(len(bags), longest, dim)
-    valid_BN = torch.zeros(len(bags), longest, dtype=torch.bool)
+    """Pad bags to the longest; features stay as they are stored."""
+    n_tiles_B = torch.tensor([bag.n_tiles for bag in bags])
+    longest = int(n_tiles_B.max())
     placed = all(bag.coords_N2 is not None for bag in bags)
-    coords_BN2 = torch.zeros(len(bags), longest, 2, dtype=torch.int64) if placed else None
-    for row, bag in enumerate(bags):
-        n_tiles = len(bag.features_ND)
-        features_BND[row, :n_tiles] = bag.features_ND
-        valid_BN[row, :n_tiles] = True
-        if coords_BN2 is not None and bag.coords_N2 is not None:
-            coords_BN2[row, :n_tiles] = bag.coords_N2
+    in_grid = all(bag.cells_N3 is not None for bag in bags)
     return BagBatch(
-        features_BND=features_BND,
-        coords_BN2=coords_BN2,
-        valid_BN=valid_BN,
+        features_BND=_padded([bag.features_ND for bag in bags], bags, longest),
+        coords_BN2=_padded([bag.coords_N2 for bag in bags], bags, longest) if placed else None,
+        valid_BN=torch.arange(longest) < n_tiles_B.unsqueeze(1),
         target_B=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
         ids=tuple(bag.patient_id for bag in bags),
+        cells_BN3=_padded([bag.cells_N3 for bag in bags], bags, longest) if in_grid else None,
     )
+
+
+def _padded(values: Sequence[Tensor | None], bags: Sequence[Bag], longest: int) -> Tensor:
+    """Return each bag's values of the tiles it takes, ``(B, N, ...)``, 0 where it has no more."""
+    assert values[0] is not None
+    room = values[0].new_empty(len(bags), longest, values[0].shape[1])
+    for row, (value, bag) in enumerate(zip(values, bags, strict=True)):
+        assert value is not None
+        if bag.drawn_M is None:
+            room[row, : bag.n_tiles] = value
+        else:  # straight to their place: a copy on the way would cost as much again
+            torch.index_select(value, 0, bag.drawn_M, out=room[row, : bag.n_tiles])
+        room[row, bag.n_tiles :] = 0
+    return room

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histofed.core.cohort import Fold
+    from histofed.core.splits import Fold
     from histofed.mil.bags import Bag
 
 INVERSE_PENALTY = 0.01

@@ -12,7 +12,7 @@ from histofed.mil.bags import Bag, BagDataset, collate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histofed.core.cohort import Fold
+    from histofed.core.splits import Fold
 
 
 class BagDataModule(pl.LightningDataModule):

@@ -11,12 +11,14 @@ import pytorch_lightning as pl
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from histofed.mil.auxiliary import auxiliary_loss
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor
 
-    from histofed.mil.aggregators import Aggregator
+    from histofed.mil.aggregators import Aggregator, MILOutput
     from histofed.mil.bags import BagBatch
 
 SELECT_LOSS = "select_loss"
@@ -42,14 +44,27 @@ class MILModule(pl.LightningModule):
 
     def loss(self, batch: BagBatch) -> Tensor:
         """Return the mean binary cross-entropy per patient."""
-        output = self.aggregator(batch.features_BND, batch.valid_BN)
-        return binary_cross_entropy_with_logits(output.logits_BC.squeeze(-1), batch.target_B)
+        return self.losses(batch)[0]
+
+    def forward(self, batch: BagBatch) -> MILOutput:
+        """Return what the aggregator makes of a batch."""
+        return self.aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
+
+    def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
+        """Return the loss of the task, and that with all else the aggregator asks for."""
+        output = self(batch)
+        loss = _task_loss(output.logits_BC, batch)
+        return loss, loss + auxiliary_loss(
+            output.auxiliary,
+            bag_loss=lambda logits_BC: _task_loss(logits_BC, batch),
+            member_BG=torch.stack([1 - batch.target_B, batch.target_B], dim=1),
+        )
 
     def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        loss = self.loss(batch)
+        """Return the loss of one batch; the curve shows that of the task alone."""
+        loss, total = self.losses(batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
-        return loss
+        return total
 
     def validation_step(self, batch: BagBatch, batch_idx: int) -> None:
         """Log the loss that picks the checkpoint."""
@@ -57,8 +72,7 @@ class MILModule(pl.LightningModule):
 
     def predict_step(self, batch: BagBatch, batch_idx: int) -> dict[str, float]:
         """Return patient -> probability of the positive class."""
-        output = self.aggregator(batch.features_BND, batch.valid_BN)
-        probabilities = torch.sigmoid(output.logits_BC.squeeze(-1)).tolist()
+        probabilities = torch.sigmoid(self(batch).logits_BC.squeeze(-1)).tolist()
         return dict(zip(batch.ids, probabilities, strict=True))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -66,6 +80,10 @@ class MILModule(pl.LightningModule):
         return torch.optim.AdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
+
+
+def _task_loss(logits_BC: Tensor, batch: BagBatch) -> Tensor:
+    return binary_cross_entropy_with_logits(logits_BC.squeeze(-1), batch.target_B)
 
 
 @torch.no_grad()

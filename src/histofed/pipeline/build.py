@@ -42,7 +42,7 @@ NAMESPACES = {
 
 GIVEN = {
     "aggregator": {"dim", "n_classes"},
-    "encoder": {"device", "precision"},
+    "encoder": {"device", "precision", "engine"},
     "tissue": set[str](),
     "stain": set[str](),
     "slide_encoder": set[str](),
@@ -106,12 +106,13 @@ def encoder(
     spec: TileSpec,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
 ) -> TileEncoder:
     """Return the tile encoder, its weights loaded; tiles it cannot take are refused before."""
     from histofed.extract.encoders import registry
 
     registry.card(config.get("card", config["name"])).check(spec)
-    built: TileEncoder = _make("encoder", config, device=device, precision=precision)
+    built: TileEncoder = _make("encoder", config, device=device, precision=precision, engine=engine)
     return built
 
 
@@ -119,6 +120,31 @@ def slide_encoder(config: Mapping[str, Any]) -> SlideEncoder:
     """Return the slide encoder, its weights loaded where it has some."""
     built: SlideEncoder = _make("slide_encoder", config)
     return built
+
+
+def each_encoder(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name -> options of one encoder, or of each of several."""
+    return {config["name"]: config} if "_target_" in config else dict(config)
+
+
+def encoders(
+    config: Mapping[str, Any],
+    *,
+    spec: TileSpec,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+) -> dict[str, TileEncoder]:
+    """Return name -> tile encoder, of one or several; all of them must take the same tiles."""
+    from histofed.extract.encoders import registry
+    from histofed.extract.extract import check_one_grid
+
+    chosen = each_encoder(config)
+    check_one_grid([registry.card(each.get("card", each["name"])) for each in chosen.values()])
+    return {
+        name: encoder(each, spec=spec, device=device, precision=precision, engine=engine)
+        for name, each in chosen.items()
+    }
 
 
 def aggregator(config: Mapping[str, Any], *, dim: int, n_classes: int = 1) -> Aggregator:
@@ -133,16 +159,22 @@ def strategy(config: Mapping[str, Any]) -> Strategy:
     return built
 
 
-def check_component(kind: str, config: Any) -> None:
+def check_component(kind: str, config: Any, *, option: str = "") -> None:
     """Check a component's class and arguments without making it.
+
+    Parameters
+    ----------
+    option
+        What it is called on the command line, where that is not ``kind``.
 
     Raises
     ------
     ConfigError
         The class is not ours, or an argument is unknown or of the wrong type.
     """
+    option = option or kind
     if not isinstance(config, DictConfig) or not isinstance(config.get("_target_"), str):
-        msg = f"{kind}: expected a choice of configs/{kind}/, got {config!r}"
+        msg = f"{option}: expected a choice of configs/{kind}/, got {config!r}"
         raise ConfigError(msg)
     target = _target(kind, config["_target_"])
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -154,10 +186,10 @@ def check_component(kind: str, config: Any) -> None:
     for name, value in _arguments(OmegaConf.to_container(config, resolve=True)).items():
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1)
-            guess = f" Did you mean {kind}.{near[0]}?" if near else ""
-            msg = f"{kind}.{name} is not an option of {target.__name__}. "
+            guess = f" Did you mean {option}.{near[0]}?" if near else ""
+            msg = f"{option}.{name} is not an option of {target.__name__}. "
             raise ConfigError(msg + f"Allowed: {', '.join(allowed) or 'none'}.{guess}")
-        _check_type(f"{kind}.{name}", value, hints.get(name, Any))
+        _check_type(f"{option}.{name}", value, hints.get(name, Any))
 
 
 def _make(kind: str, config: Mapping[str, Any], **given: Any) -> Any:

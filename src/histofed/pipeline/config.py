@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from histofed.errors import ConfigError
-from histofed.pipeline.build import check_component
+from histofed.pipeline.build import check_component, each_encoder
 from histofed.pipeline.limits import check_limits
 from histofed.pipeline.schema import SCHEMAS
+from histofed.pipeline.several import SEVERAL, check_list, with_several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -133,7 +134,8 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         raise ConfigError(msg)
     for name in COMPONENTS:
         if name in typed:
-            check_component(name, typed[name])
+            for option, component in _each(verb, name, typed[name]).items():
+                check_component(name, component, option=option)
     check_limits(typed)
     if "task" in typed and typed.task.name not in typed.cancer.tasks:
         msg = (
@@ -161,7 +163,7 @@ def quoted(override: str) -> str:
 def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
     try:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            return hydra.compose(verb, list(overrides))
+            return hydra.compose(verb, with_several(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         msg = _first_line(error.__cause__ or error)
         raise ConfigError(msg) from error
@@ -190,11 +192,20 @@ def _check_choice(verb: str, item: Override) -> None:
         theirs = ", ".join(groups_of(verb)) or "none"
         msg = f"{group} is no choice of {verb}; its choices are: {theirs}"
         raise ConfigError(msg)
+    check_list(verb, item)
     value = item.value()
-    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+    choices = value.list if isinstance(value, ChoiceSweep) else value
+    for choice in choices if isinstance(choices, list) else [choices]:
         name = choice.text if isinstance(choice, QuotedString) else choice
         if name not in allowed and not (name is None and group == "experiment"):
             raise _unknown(group + "=" + str(name), str(name), allowed, prefix=group + "=")
+
+
+def _each(verb: str, name: str, config: Any) -> dict[str, Any]:
+    """Return option -> component: one, or several where the verb takes them."""
+    if (verb, name) not in SEVERAL or not isinstance(config, DictConfig) or "_target_" in config:
+        return {name: config}
+    return {f"{name}.{each}": component for each, component in each_encoder(config).items()}
 
 
 def _check_name(name: str, known: DictConfig) -> None:

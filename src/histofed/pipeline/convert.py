@@ -13,6 +13,7 @@ from histofed.io.interop import HISTOFED, read_bag_csv
 from histofed.io.store import FeatureStore, Recipe, Record, SlideFeatures
 from histofed.io.tables import COHORT_COLUMNS, write_rows
 from histofed.pipeline import interop, terminal
+from histofed.pipeline.interop_options import SUPPLIED
 
 if TYPE_CHECKING:
     from histofed.pipeline.schema import ConvertConfig
@@ -26,7 +27,7 @@ def run(config: ConvertConfig) -> int:
 
 def _bags(config: ConvertConfig) -> int:
     """Convert a bag table."""
-    given = [name for name in interop.SUPPLIED if getattr(config, name) is not None]
+    given = [name for name in SUPPLIED if getattr(config, name) is not None]
     if given or config.to != HISTOFED:
         msg = f"{given[0] if given else 'to'}=... is for files of tiles; bags of a table have no "
         msg += "positions: leave it out"

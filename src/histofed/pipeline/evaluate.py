@@ -15,7 +15,8 @@ import numpy as np
 from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
 from histofed.errors import CohortError
 from histofed.io.runs import LOCAL, RunFolder, write_json
-from histofed.io.tables import read_predictions, read_splits
+from histofed.io.splits import read_splits
+from histofed.io.tables import read_predictions
 from histofed.pipeline import terminal
 from histofed.pipeline.reporting import make_report
 from histofed.report.model import ArmSummary, SiteResult
@@ -79,7 +80,7 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
         raise CohortError(msg)
     arms = {arm: read_predictions(run.predictions(arm)) for arm in names}
     asked = [(p.patient_id, p.label) for p in arms[names[0]]]
-    fold_of = read_splits(run.splits)
+    fold_of = {patient: fold.number for fold in read_splits(run.splits) for patient in fold.test}
     for arm, predictions in arms.items():
         found = {p.patient_id: p.fold for p in predictions}
         if found != fold_of or len(found) != len(predictions):

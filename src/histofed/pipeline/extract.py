@@ -2,125 +2,228 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histofed.errors import SlideUnreadable
+from histofed.errors import SlideUnreadable, StoreError
 from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.feed import EncoderFeed
 from histofed.extract.overview import overview
 from histofed.extract.stain.base import sampled
 from histofed.extract.tiles import tissue_mask, without_unreadable
 from histofed.io.atomic import atomic_path
-from histofed.io.store import FeatureStore, TileStore
-from histofed.pipeline import build
+from histofed.io.store import FeatureStore, SlideFeatures, TileStore
+from histofed.pipeline import build, terminal
+from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import each_slide
-from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened
+from histofed.pipeline.slides import WORK_LEFT, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
 from histofed.report.stain import stain_picture
 from histofed.report.style import png_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
     from histofed.core.types import Slide
+    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.feed import SlideFeed
+    from histofed.extract.quality import QualitySpec
     from histofed.extract.stain import StainMethod
+    from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
-    from histofed.io.store import SlideTiles
+    from histofed.io.store import Recipe, Record, SlideTiles
     from histofed.pipeline.schema import ExtractConfig
+    from histofed.pipeline.sharing import Ended, Steps
+    from histofed.pipeline.slides import Outcome
 
 SHOWN = 6
 """Tiles of a slide on its picture of stain normalisation."""
 
 
 def run(config: ExtractConfig) -> int:
-    """Extract features of every slide; return the exit code."""
-    tile_store = TileStore(Path(config.work) / "tiles")
-    store = FeatureStore(Path(config.features))
+    """Extract features of every slide, by every encoder; return the exit code."""
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     quality, stain = build.quality(config.quality), build.stain(config.stain)
     slides = chosen_slides(config)
-    encoder = build.encoder(
-        config.encoder, spec=spec, device=config.device, precision=config.precision
+    encoders = build.encoders(
+        config.encoder,
+        spec=spec,
+        device=config.device,
+        precision=config.precision,
+        engine=config.engine,
     )
-    recipe = feature_recipe(spec, tissue, encoder, quality, stain=stain)
+    for name, encoder in encoders.items():
+        terminal.say(
+            f"Encoder {name}: engine {encoder.engine}, {encoder.precision} on {encoder.device}"
+        )
+    stores = {name: FeatureStore(folder) for name, folder in _folders(config).items()}
+    recipes = {
+        name: feature_recipe(spec, tissue, encoder, quality, stain=stain)
+        for name, encoder in encoders.items()
+    }
+    results = {
+        name: SharedResults(
+            store,
+            recipe_digest=recipes[name].digest,
+            source_digest=tissue.source_digest,
+            config=config,
+        )
+        for name, store in stores.items()
+    }
+    with EncoderFeed(encoders, batch_size=config.batch_size) as feed:
+        extraction = _Extraction(
+            config=config,
+            tissue=tissue,
+            quality=quality,
+            stain=stain,
+            encoders=encoders,
+            recipes=recipes,
+            tile_store=TileStore(Path(config.work) / "tiles"),
+            stores=stores,
+            feed=feed,
+        )
+        outcomes = each_slide(
+            "Features",
+            slides,
+            extraction.steps,
+            results=results,
+            also_in=[extraction.tile_store.folder],
+            flush=feed.flush,
+        )
+    codes = {_close(config, name, stores, rows) for name, rows in outcomes.items()}
+    return WORK_LEFT if WORK_LEFT in codes else max(codes)
 
-    def work(slide: Slide) -> Outcome:
-        with opened(slide, config) as reader:
-            tiles, _ = tiles_of(
-                reader,
-                slide,
-                store=tile_store,
-                spec=spec,
-                tissue=tissue,
-                quality=quality,
-                overwrite=config.overwrite,
-            )
-            record = replace(tiles.record, recipe=recipe)
-            if found := store.digest(slide.slide_id):
-                path = store.path(slide.slide_id)
-                check_same(path, found=found, wanted=record.digest, overwrite=config.overwrite)
-            if found == record.digest:
-                return outcome(reader, tiles, status="kept")
-            encode = partial(
-                encode_slide,
-                reader,
-                encoder=encoder,
-                stain=stain,
-                record=record,
-                batch_size=config.batch_size,
-                # One thread reads ahead in any case; more share its work.
-                threads=config.read_threads if config.read_threads > 1 else 0,
+
+def _close(
+    config: ExtractConfig, name: str, stores: Mapping[str, FeatureStore], outcomes: list[Outcome]
+) -> int:
+    """Say what became of the slides by one encoder; return the exit code."""
+    folder = stores[name].folder
+    following = (
+        f"histofed federate cohort={config.cohort or 'TABLE'} features={folder} cancer=... task=..."
+    )
+    verb = "extract" if len(stores) == 1 else f"extract, {name}"
+    table = folder / "slides.csv"
+    return close(verb, outcomes, folder=folder, table=table, following=following)
+
+
+def _folders(config: ExtractConfig) -> dict[str, Path]:
+    """Return encoder -> folder of its features; of several each has its own in ``features``."""
+    names, folder = build.each_encoder(config.encoder), Path(config.features)
+    return {name: folder if "_target_" in config.encoder else folder / name for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Extraction:
+    """What the work on every slide needs; recipes and stores by the name of the encoder."""
+
+    config: ExtractConfig
+    tissue: TissueMethod
+    quality: QualitySpec
+    stain: StainMethod
+    encoders: Mapping[str, TileEncoder]
+    recipes: Mapping[str, Recipe]
+    tile_store: TileStore
+    stores: Mapping[str, FeatureStore]
+    feed: EncoderFeed
+
+    def steps(self, slide: Slide, names: Sequence[str]) -> Steps:
+        """Make the features of a slide by the encoders of these names."""
+        ended: dict[str, Ended] = {}
+        with opened(slide, self.config) as reader:
+            tiles = self._tiles(reader, slide)
+            records = {name: replace(tiles.record, recipe=self.recipes[name]) for name in names}
+            for name, record in records.items():
+                try:
+                    if self._is_there(name, record):
+                        ended[name] = outcome(reader, tiles, status="kept")
+                except StoreError as error:
+                    ended[name] = error
+            lacking = [name for name in names if name not in ended]
+            if not lacking:
+                return ended
+            tiles, awaited = yield from self._read(reader, tiles, lacking)
+            done = outcome(reader, tiles, status="done")
+            for name in lacking:
+                self._write_picture(reader, tiles, name)
+        yield awaited.features
+        for name, features_ND in awaited.features.result().items():
+            features = SlideFeatures(
+                record=records[name], features_ND=features_ND, coords_N2=tiles.coords_N2
             )
             try:
-                features = encode(tiles)
-            except SlideUnreadable:
-                # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
-                tiles = without_unreadable(reader, tiles, quality=quality)
-                thumbnail, _ = overview(reader, tissue.mpp)
-                mask = tissue_mask(tissue, thumbnail, slide_id=slide.slide_id, info=reader.info)
-                write_tiles(
-                    tile_store,
-                    tiles,
-                    thumbnail=thumbnail,
-                    mask=mask,
-                    mpp=tissue.mpp,
-                    reader=reader,
-                )
-                features = encode(tiles)
-            write_stain_picture(store, reader, tiles, stain)
-            store.write(features)  # last: where it is, the picture is too
-            return outcome(reader, tiles, status="done")
+                self.stores[name].write(features)
+            except StoreError as error:
+                ended[name] = error
+            else:
+                ended[name] = replace(done, engine=self.encoders[name].engine)
+        return ended
 
-    outcomes = each_slide(
-        "Features",
-        slides,
-        work,
-        store=store,
-        recipe_digest=recipe.digest,
-        source_digest=tissue.source_digest,
-        config=config,
-        also_in=[tile_store.folder],
-    )
-    following = (
-        f"histofed federate cohort={config.cohort or 'TABLE'} features={config.features} "
-        "cancer=... task=..."
-    )
-    table = store.folder / "slides.csv"
-    return close("extract", outcomes, folder=store.folder, table=table, following=following)
+    def _tiles(self, reader: SlideReader, slide: Slide) -> SlideTiles:
+        spec = next(iter(self.recipes.values())).spec
+        assert spec is not None
+        tiles, _ = tiles_of(
+            reader,
+            slide,
+            store=self.tile_store,
+            spec=spec,
+            tissue=self.tissue,
+            quality=self.quality,
+            overwrite=self.config.overwrite,
+        )
+        return tiles
 
+    def _is_there(self, name: str, record: Record) -> bool:
+        """Whether the features that would be made are there; others are refused."""
+        store = self.stores[name]
+        found = store.digest(record.slide_id)
+        if found:
+            path, overwrite = store.path(record.slide_id), self.config.overwrite
+            check_same(path, found=found, wanted=record.digest, overwrite=overwrite)
+        return found == record.digest
 
-def write_stain_picture(
-    store: FeatureStore, reader: SlideReader, tiles: SlideTiles, stain: StainMethod
-) -> None:
-    """Write ``<slide_id>.png``: tiles before and after, where stains are normalised."""
-    slide_id = tiles.record.slide_id
-    path = store.folder / f"{slide_id}.png"
-    if not stain.record:
-        path.unlink(missing_ok=True)  # of other options, with overwrite=true
-        return
-    before = sampled(reader, tiles, n_tiles=SHOWN)
-    # Learned a second time: that costs as much as reading n_tiles tiles.
-    after = stain.fit(reader, tiles)(before)
-    figure = stain_picture(before, after, slide_id=slide_id, method=stain.record["method"])
-    with atomic_path(path) as part:
-        part.write_bytes(png_bytes(figure))
+    def _read(
+        self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
+    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed]]:
+        """Hand over all tiles that can be read, and return them with what awaits their features."""
+        # Tiles are read beside the encoder in any case; more threads share that work.
+        threads = self.config.read_threads if self.config.read_threads > 1 else 0
+        try:
+            awaited = yield from encode_slide(
+                reader, tiles, self.feed, names=names, stain=self.stain, threads=threads
+            )
+        except SlideUnreadable:
+            # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
+            tiles = without_unreadable(reader, tiles, quality=self.quality)
+            thumbnail, _ = overview(reader, self.tissue.mpp)
+            slide_id, info = tiles.record.slide_id, reader.info
+            mask = tissue_mask(self.tissue, thumbnail, slide_id=slide_id, info=info)
+            write_tiles(
+                self.tile_store,
+                tiles,
+                thumbnail=thumbnail,
+                mask=mask,
+                mpp=self.tissue.mpp,
+                reader=reader,
+            )
+            awaited = yield from encode_slide(
+                reader, tiles, self.feed, names=names, stain=self.stain, threads=threads
+            )
+        return tiles, awaited
+
+    def _write_picture(self, reader: SlideReader, tiles: SlideTiles, name: str) -> None:
+        """Write ``<slide_id>.png``: tiles before and after, where stains are normalised."""
+        slide_id = tiles.record.slide_id
+        path = self.stores[name].folder / f"{slide_id}.png"
+        method = self.stain.record.get("method")
+        if method is None:
+            path.unlink(missing_ok=True)  # of other options, with overwrite=true
+            return
+        before = sampled(reader, tiles, n_tiles=SHOWN)
+        # Learned a second time: that costs as much as reading n_tiles tiles.
+        after = self.stain.fit(reader, tiles)(before)
+        with atomic_path(path) as part:
+            part.write_bytes(
+                png_bytes(stain_picture(before, after, slide_id=slide_id, method=method))
+            )

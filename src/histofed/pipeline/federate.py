@@ -14,7 +14,7 @@ from histofed.pipeline.train import HeldOut, fit_baseline, fit_pooled, predict_h
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from histofed.core.cohort import Fold
+    from histofed.core.splits import Fold
     from histofed.federation.history import RoundRecord
     from histofed.pipeline.schema import FederateConfig
     from histofed.pipeline.study import Study

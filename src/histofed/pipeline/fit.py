@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from histofed.core.cohort import Fold
+    from histofed.core.splits import Fold
     from histofed.federation.exchange import Exchange
     from histofed.federation.history import RoundRecord
     from histofed.mil.bags import Bag

@@ -11,29 +11,25 @@ from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
-    READERS,
+    NEEDS,
     WRITERS,
-    Supplied,
     detect,
     exported_digest,
     find_files,
+    is_nameless,
     slide_id_of,
 )
-from histofed.io.readers import open_slide
 from histofed.io.store import FeatureStore, SlideFeatures, SlideTiles, TileStore
-from histofed.io.tables import read_slides
 from histofed.pipeline import terminal
+from histofed.pipeline.interop_options import Supply, ask, check_target, origin_of
 from histofed.pipeline.slide_table import write_outcomes
-from histofed.pipeline.slides import Outcome, check_same, close, slide_path
+from histofed.pipeline.slides import Outcome, check_same, close
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from histofed.core.tiling import TileSpec
     from histofed.pipeline.schema import ConvertConfig
-
-SUPPLIED = ("cohort", "mpp", "tile_px", "tile_px0", "tile_mpp", "coords_unit", "encoder_name")
-"""Options that say what files of others do not; ours say it all."""
 
 
 def run(config: ConvertConfig) -> int:
@@ -44,8 +40,17 @@ def run(config: ConvertConfig) -> int:
         msg = f"out={out} is inside of source={source}; the next conversion would take its own "
         msg += "output for a source: name another folder"
         raise ConfigError(msg)
-    origin = _origin(config, files)
-    supply = _Supply(config)
+    origin = origin_of(config, files)
+    check_target(config, files, origin)
+    supply = Supply(config)
+    if origin != HISTOFED:
+        ask(config, files, supply, origin)
+    if nameless := [path for path in files if is_nameless(path)]:
+        first = nameless[0]
+        terminal.say(
+            f"{len(nameless)} file(s) called like what they hold: each is taken for the slide that "
+            f"its folder is called after ({first}: slide {slide_id_of(first)})"
+        )
     specs: set[TileSpec] = set()
     kinds: set[str] = set()
 
@@ -90,93 +95,6 @@ def _each_file(
             step(note=slide_id)
     write_outcomes(table, outcomes)
     return outcomes
-
-
-class _Supply:
-    """What the user supplies, slide by slide."""
-
-    def __init__(self, config: ConvertConfig) -> None:
-        self._config = config
-        slides = [] if config.cohort is None else read_slides(Path(config.cohort))
-        self._slides = {slide.slide_id: slide for slide in slides}
-
-    def read(self, path: Path, origin: str) -> SlideFeatures | SlideTiles:
-        """Read a file of others with what is supplied for its slide."""
-        config = self._config
-        supplied = Supplied(
-            mpp=None if origin == "features_only" else self._mpp(slide_id_of(path)),
-            tile_px=config.tile_px,
-            tile_px0=config.tile_px0,
-            tile_mpp=config.tile_mpp,
-            coords_unit=config.coords_unit,
-            encoder=config.encoder_name,
-        )
-        return READERS[origin](path, supplied).ours(tile_mpp=config.tile_mpp)
-
-    def _mpp(self, slide_id: str) -> float | None:
-        """Return microns per pixel: of the table, else of the table's slide, else the option."""
-        slide = self._slides.get(slide_id)
-        if slide is None or (slide.mpp is None and slide.path is None):
-            return self._config.mpp
-        if slide.mpp is not None:
-            return slide.mpp
-        with open_slide(slide_path(slide), fallback_mpp=self._config.mpp) as reader:
-            return reader.info.mpp
-
-
-def _origin(config: ConvertConfig, files: list[Path]) -> str:
-    """Return the one format of all files.
-
-    Raises
-    ------
-    ConfigError
-        They have several, or the conversion would change nothing.
-    StoreError
-        No file has a format that is read.
-    """
-    found: dict[str, Path] = {}
-    refused: list[StoreError] = []
-    if config.format == "auto":
-        for path in files:
-            try:
-                found.setdefault(detect(path).partition("/")[0], path)
-            except StoreError as error:  # said again when its turn comes, if others can be read
-                refused.append(error)
-    else:
-        found[config.format] = files[0]
-    if not found:
-        raise refused[0]
-    if len(found) > 1:
-        each = ", ".join(f"{name} ({path})" for name, path in sorted(found.items()))
-        msg = f"source={config.source} holds files of several formats: {each}; name the folder of "
-        msg += "one (source=...), or the format (format=...): the others are then named as failed"
-        raise ConfigError(msg)
-    (origin,) = found
-    _check_options(config, origin)
-    return origin
-
-
-def _check_options(config: ConvertConfig, origin: str) -> None:
-    """Refuse options that cannot be meant, and those without which every file would fail."""
-    given = [name for name in SUPPLIED if getattr(config, name) is not None]
-    places = [name for name in given if name not in ("cohort", "encoder_name")]
-    if origin == HISTOFED and config.to == HISTOFED:
-        msg = f"source={config.source} holds our own files; say what they are to become with "
-        msg += f"to={'|'.join(WRITERS)}"
-    elif origin == HISTOFED and given:
-        msg = f"{given[0]}=... was given, but our own files say it themselves; leave it out"
-    elif origin == "features_only" and places:
-        msg = f"{places[0]}=... was given, but format=features_only gives positions up; leave one "
-        msg += "of them out"
-    elif origin not in (HISTOFED, "features_only") and config.cohort is None and config.mpp is None:
-        msg = (
-            f"files of {origin} do not hold the slides' microns per pixel, so the size of their "
-            "tiles is not known; give cohort=TABLE with the slides or their mpp, or mpp=..., or "
-            "convert the features without positions (format=features_only)"
-        )
-    else:
-        return
-    raise ConfigError(msg)
 
 
 def _read_ours(path: Path) -> SlideFeatures | SlideTiles:
@@ -257,6 +175,7 @@ def _following(config: ConvertConfig, out: Path, kinds: set[str]) -> str:
     if config.to != HISTOFED or not kinds:
         return ""  # what comes next is theirs, or the failures
     if "features" not in kinds:
-        return f"histofed convert source={out / 'tiles'} out=... to={'|'.join(WRITERS)}"
+        able = "|".join(name for name in WRITERS if "features" not in NEEDS[name])
+        return f"histofed convert source={out / 'tiles'} out=... to={able}"
     cohort = config.cohort or "TABLE"
     return f"histofed train cohort={cohort} features={out / 'features'} cancer=... task=..."

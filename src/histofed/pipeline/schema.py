@@ -131,6 +131,7 @@ class ExtractConfig(TileConfig):
     read_threads: int = MISSING
     device: str = MISSING
     precision: str = MISSING
+    engine: str = MISSING
     encoder: Any = MISSING
     stain: Any = MISSING
 
@@ -216,6 +217,7 @@ class ConvertConfig:
     tile_px: int | None = MISSING
     tile_px0: float | None = MISSING
     tile_mpp: float | None = MISSING
+    overlap_px: int | None = MISSING
     coords_unit: str | None = MISSING
     encoder_name: str | None = MISSING
     column: str = MISSING

@@ -2,257 +2,267 @@
 
 Each takes the next free slide (`histofed.io.queue`). What became of a slide, and the table of all,
 come from the records on disk, so all processes end with the same table and the same exit code.
+
+The work on a slide is a generator, because it has two parts: the slide is read, and then its last
+tiles are still to be encoded. Meanwhile the next slide is taken and read. Everything here happens
+on one thread; a process has claims on the slide that it reads and on those whose tiles wait.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from histofed.errors import (
-    FileDamaged,
-    NoTissue,
-    OutputUnwritable,
-    SlideError,
-    SlideUnreadable,
-    StoreError,
-)
+from histofed.errors import OutputUnwritable, SlideError, StoreError
 from histofed.io.atomic import sweep
-from histofed.io.queue import RECORDS, WorkQueue
-from histofed.io.readers import slide_files
 from histofed.pipeline import terminal
 from histofed.pipeline.interrupts import Interrupts
-from histofed.pipeline.slide_table import last_ended, result_of, write_table
 from histofed.pipeline.slides import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from histofed.core.types import Slide
-    from histofed.io.queue import Attempt, Claim
-    from histofed.pipeline.schema import TileConfig
+    from histofed.io.queue import Claim
+    from histofed.pipeline.shared_results import Look, SharedResults
 
 WAIT_S = 2.0
 """Between two looks at slides that others work on, and a tenth of a second more for each."""
 
+MOST_OPEN = 128
+"""Slides that a process holds: each has a thread that touches its claim, and none is too many."""
 
-class ResultStore(Protocol):
-    """A folder with one result per slide, which knows what each was made of."""
+Ended = Outcome | SlideError | StoreError | OSError
 
-    folder: Path
+Steps = Generator[Future[Any] | None, None, Mapping[str, Ended]]
+"""The work on a slide. It yields None when it may be interrupted, and what it waits for; it returns
+name of the results -> what became of the slide there."""
 
-    def path(self, slide_id: str) -> Path:
-        """Return where the result of a slide is or would be."""
+Work = Callable[["Slide", Sequence[str]], Steps]
+"""Slide, names of the results it is to be done for -> the work on it."""
 
-    def digest(self, slide_id: str) -> str | None:
-        """Return the digest of a result, or None where there is none."""
 
-    def mark(self, slide_id: str) -> str | None:
-        """Return what changes whenever the result does, or None where there is none."""
+def at_once(work: Callable[[Slide], Outcome]) -> Work:
+    """Return work that is done in one go, with one result."""
+
+    def steps(slide: Slide, names: Sequence[str]) -> Steps:
+        yield from ()
+        return dict.fromkeys(names, work(slide))
+
+    return steps
 
 
 def each_slide(
     title: str,
     slides: Sequence[Slide],
-    work: Callable[[Slide], Outcome],
+    work: Work,
     *,
-    store: ResultStore,
-    recipe_digest: str,
-    source_digest: Callable[[str], str],
-    config: TileConfig,
+    results: Mapping[str, SharedResults],
     also_in: Sequence[Path] = (),
-) -> list[Outcome]:
-    """Have ``work`` done on every slide, go on past a bad one, and write the table of outcomes.
+    flush: Callable[[], None] = lambda: None,
+) -> dict[str, list[Outcome]]:
+    """Have ``work`` done on every slide, go on past a bad one, and write the tables of outcomes.
 
     Parameters
     ----------
-    store
-        Where ``work`` writes its results. The table is ``slides.csv`` in its folder.
-    recipe_digest
-        Digest of every option that a result depends on.
-    source_digest
-        Slide -> digest of whatever else its result depends on, such as a region drawn by hand.
+    results
+        Name -> where results of the work are and belong. A slide that is done for some of them is
+        done for the others only. The tables are ``slides.csv`` in their folders.
     also_in
         Other folders that ``work`` writes in: what killed processes left there is removed.
+    flush
+        Called when no work is begun before that which is waited for has ended.
 
     Raises
     ------
     OutputUnwritable
         No result can be written; other slides would fare no better.
     """
-    shared = _SharedWork(
-        work,
-        store=store,
-        recipe_digest=recipe_digest,
-        source_digest=source_digest,
-        config=config,
-    )
+    shared = _SharedWork(work, results=results, flush=flush)
     with shared.interrupts:
         shared.until_done(title, slides)
-        outcomes = write_table(store.folder / "slides.csv", shared.keys, queue=shared.queue)
-        stale_s = shared.queue.now_s() - config.sharing.stale_after_s
-        for folder in (store.folder, shared.queue.folder, *also_in):
-            sweep(folder, before_s=stale_s)
+        outcomes = {name: each.write_table() for name, each in results.items()}
+        for each in results.values():
+            stale_s = each.queue.now_s() - each.queue.stale_after_s
+            for folder in (each.store.folder, each.queue.folder, *also_in):
+                sweep(folder, before_s=stale_s)
     return outcomes
 
 
-class _SharedWork:
-    """What one process knows of the work that it shares.
+@dataclass(eq=False)
+class _Job:
+    """A slide that this process works on.
 
     Attributes
     ----------
-    keys
-        Slide -> digest of everything that its outcome depends on, when last looked at.
+    claims
+        Name of the results -> our claim there, and what was known before.
+    is_all
+        Whether nothing is left to do on the slide after this.
+    awaited
+        What it waits for; None while it is read.
     """
 
+    slide: Slide
+    is_all: bool = False
+    claims: dict[str, tuple[Claim, Look]] = field(default_factory=dict)
+    steps: Steps | None = None
+    awaited: Future[Any] | None = None
+
+    def close(self) -> None:
+        """Give back whatever was not finished."""
+        if self.steps is not None:
+            self.steps.close()
+        for claim, _ in self.claims.values():
+            claim.__exit__()
+
+
+class _SharedWork:
+    """What one process knows of the work that it shares."""
+
     def __init__(
-        self,
-        work: Callable[[Slide], Outcome],
-        *,
-        store: ResultStore,
-        recipe_digest: str,
-        source_digest: Callable[[str], str],
-        config: TileConfig,
+        self, work: Work, *, results: Mapping[str, SharedResults], flush: Callable[[], None]
     ) -> None:
         self._work = work
-        self._store = store
-        self._recipe_digest = recipe_digest
-        self._source_digest = source_digest
-        self._config = config
-        stale_after_s = config.sharing.stale_after_s
-        self.queue = WorkQueue(store.folder / RECORDS, stale_after_s=stale_after_s)
-        self._began_s = self.queue.began_s
+        self._results = results
+        self._flush = flush
+        self._jobs: list[_Job] = []
+        self._on_slide: Callable[..., None] = lambda **_: None
         self.interrupts = Interrupts()
-        self.keys: dict[str, str] = {}
 
     def until_done(self, title: str, slides: Sequence[Slide]) -> None:
         """Take free slides until every slide has an outcome, or only others' are left."""
+        with terminal.stage(title, len(slides), unit="slides") as self._on_slide:
+            try:
+                self._take_all(slides)
+            finally:
+                with self.interrupts.held():
+                    for job in self._jobs:
+                        job.close()
+
+    def _take_all(self, slides: Sequence[Slide]) -> None:
         left = list(slides)
-        # A slide whose process died may have killed it: it comes when all others are done.
-        after_a_death = waited = False
-        with terminal.stage(title, len(slides), unit="slides") as step:
-            while left:
-                still = []
-                for slide in left:
-                    if self._try(slide, after_a_death=after_a_death):
-                        step(note=slide.slide_id)
-                    else:
-                        still.append(slide)
-                idle, left = len(still) == len(left), still
-                if not idle or not after_a_death:
-                    after_a_death = idle
-                    continue
-                if not self._config.sharing.wait:
-                    break
-                if not waited:
-                    terminal.say(f"waiting for {len(left)} slides that other processes work on")
-                    waited = True
-                time.sleep(min(WAIT_S + len(left) / 10, self.queue.stale_after_s / 4))
+        sharing = next(iter(self._results.values())).config.sharing
+        # A slide whose process died may have killed it: it comes when all others are done. So does
+        # a slide that others work on for some of the results: it may be free as a whole by then.
+        is_last = waited = False
+        while left:
+            still = [slide for slide in left if not self._try(slide, is_last=is_last)]
+            self._settle(most=0)
+            idle, left = len(still) == len(left), still
+            if not idle or not is_last:
+                is_last = idle
+                continue
+            if not sharing.wait:
+                break
+            if not waited:
+                terminal.say(f"waiting for {len(left)} slides that other processes work on")
+                waited = True
+            time.sleep(min(WAIT_S + len(left) / 10, sharing.stale_after_s / 4))
 
-    def _try(self, slide: Slide, *, after_a_death: bool) -> bool:
-        """See to a slide; False while it is not ours to take."""
-        key = self.keys[slide.slide_id] = self._key(slide)
-        history = self.queue.attempts(slide.slide_id)
-        ended = last_ended(history, key)
-        if ended and ended.status != "failed" and self._is_true(slide, ended):
+    def _try(self, slide: Slide, *, is_last: bool) -> bool:
+        """See to a slide; False while part of it is not ours to take."""
+        looks = {name: results.look(slide) for name, results in self._results.items()}
+        wanted = {name: look for name, look in looks.items() if look.state != "settled"}
+        if not wanted:
+            self._on_slide(note=slide.slide_id)
             return True
-        if self.queue.is_held(history):
+        states = ("free", "died") if is_last else ("free",)
+        free = {name: look for name, look in wanted.items() if look.state in states}
+        if not free or (len(free) < len(wanted) and not is_last):
             return False
-        if ended and ended.status == "failed" and not self._may_try_again(ended):
-            return True
-        died = bool(history) and history[-1].status == "working" and not history[-1].released
-        if died and not after_a_death:
+        died = [look for look in free.values() if look.state == "died"]
+        # If it kills this process too, no other slide shall be suspected.
+        self._settle(most=0 if died else MOST_OPEN - 1)
+        job = self._claimed(slide, free)
+        if job is None:
             return False
+        job.is_all = len(job.claims) == len(wanted)
+        if died:
+            who = died[0].history[-1].owner
+            terminal.say(f"{slide.slide_id}: {who}, died while working on it; trying again")
+        self._begin(job)
+        if died:
+            self._settle(most=0)
+        return job.is_all
+
+    def _claimed(self, slide: Slide, looks: Mapping[str, Look]) -> _Job | None:
+        """Take a slide. Whoever gets the first claim gets the others, unless he wants fewer."""
         with self.interrupts.held():
-            claim = self.queue.claim(slide.slide_id, key, history=history)
-            if claim is None:
-                return False
-            with claim, self.interrupts.let_in():
-                if died:
-                    who = history[-1].owner
-                    terminal.say(f"{slide.slide_id}: {who}, died while working on it; trying again")
-                self._do(slide, claim, history)
-        return True
+            job = _Job(slide)
+            self._jobs.append(job)
+            for name, look in looks.items():
+                claim = self._results[name].claim(slide, look)
+                if claim is not None:
+                    job.claims[name] = claim.__enter__(), look
+                elif not job.claims:
+                    break
+            if not job.claims:
+                self._jobs.remove(job)
+        return job if job.claims else None
 
-    def _do(self, slide: Slide, claim: Claim, history: Sequence[Attempt]) -> None:
-        """Do the work on a claimed slide, and write what became of it."""
-        outcome = Outcome(slide_id=slide.slide_id, status="failed")
-        digest, problem = "", None
+    def _begin(self, job: _Job) -> None:
+        """Read a slide, and meanwhile end the work on those whose features are there."""
+        ended: dict[str, Ended] = {}
+        for name, (_, look) in job.claims.items():
+            try:
+                self._results[name].discard_damaged(job.slide, look)
+            except (StoreError, OSError) as error:
+                ended[name] = error
+        self._finish(job, ended)
+        if not job.claims:
+            return
+        job.steps = self._work(job.slide, list(job.claims))
+        while job.claims and job.awaited is None:
+            self._step(job)
+            self._settle()
+
+    def _step(self, job: _Job) -> None:
+        """Go on with the work on a slide to its next pause, or to its end."""
+        assert job.steps is not None
+        ended: Mapping[str, Ended]
         try:
-            if any(attempt.status in ("done", "kept") for attempt in history):
-                self._discard_damaged(slide)
-            outcome = self._work(slide)
-            self._check_unchanged(slide, outcome)
-            digest = self._store.mark(slide.slide_id) or ""
+            job.awaited = next(job.steps)
+        except StopIteration as end:
+            ended = end.value
         except OutputUnwritable:
             raise
         except (SlideError, StoreError, OSError) as error:
-            self.interrupts.obey()
-            problem = error
-        if isinstance(problem, NoTissue) and self._config.overwrite:  # a result of other options
-            self._store.path(slide.slide_id).unlink(missing_ok=True)
-        before = last_ended(history, self.keys[slide.slide_id])
-        claim.finish(
-            outcome.status if problem is None else _status(problem),
-            # A refusal to reuse a file costs nothing and ends when the file is gone.
-            attempts=(before.attempts if before else 0) + (not isinstance(problem, StoreError)),
-            error=type(problem).__name__ if problem else "",
-            message=str(problem or ""),
-            digest=digest,
-            result=result_of(outcome),
-        )
+            ended = dict.fromkeys(job.claims, error)
+        else:
+            return
+        self._finish(job, ended)
 
-    def _key(self, slide: Slide) -> str:
-        """Return a digest of all that the outcome depends on.
+    def _finish(self, job: _Job, ended: Mapping[str, Ended]) -> None:
+        """Write what became of a slide, for some of the results that it was claimed for."""
+        for name, each in ended.items():
+            results, (claim, look), mark = self._results[name], job.claims[name], ""
+            try:
+                if isinstance(each, Outcome):
+                    mark = results.mark_of(job.slide, each)
+            except (SlideError, StoreError, OSError) as error:
+                each = error
+            if isinstance(each, Exception):
+                self.interrupts.obey()
+            results.finish(job.slide, claim, look, each, mark=mark)
+            del job.claims[name]
+        if not job.claims:
+            self._jobs.remove(job)
+            if job.is_all:
+                self._on_slide(note=job.slide.slide_id)
 
-        The slide counts by size and times of modification and change: unlike a digest of its
-        content they cost nothing, and nobody can replace a file without a new time of change.
-        """
-        try:
-            stats = [file.stat() for file in slide_files(slide.path)] if slide.path else []
-        except OSError:
-            stats = []
-        files = [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
-        try:
-            drawn = self._source_digest(slide.slide_id)
-        except (SlideError, OSError):  # the work says why
-            drawn = "missing"
-        facts = [self._recipe_digest, drawn, slide.mpp, self._config.mpp, files]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-    def _is_true(self, slide: Slide, ended: Attempt) -> bool:
-        """Whether what the record promises is there."""
-        if ended.status == "empty":
-            return True
-        try:
-            return self._store.mark(slide.slide_id) == ended.digest
-        except StoreError:
-            return False
-
-    def _may_try_again(self, failed: Attempt) -> bool:
-        """Whether a failure is an earlier run's and not the last one allowed."""
-        if failed.touched_s >= self._began_s:
-            return False
-        return self._config.overwrite or failed.attempts < self._config.sharing.attempts
-
-    def _discard_damaged(self, slide: Slide) -> None:
-        """Remove a result that is ours, by its record, and can no longer be read."""
-        try:
-            self._store.digest(slide.slide_id)
-        except FileDamaged:
-            self._store.path(slide.slide_id).unlink(missing_ok=True)
-
-    def _check_unchanged(self, slide: Slide, outcome: Outcome) -> None:
-        """Refuse, and remove, the result of a slide that was replaced while it was read."""
-        if outcome.status == "done" and self._key(slide) != self.keys[slide.slide_id]:
-            self._store.path(slide.slide_id).unlink(missing_ok=True)
-            msg = f"slide {slide.slide_id}: {slide.path} changed while it was read; run again when "
-            msg += "it is copied whole"
-            raise SlideUnreadable(msg)
-
-
-def _status(problem: Exception) -> str:
-    return "empty" if isinstance(problem, NoTissue) else "failed"
+    def _settle(self, *, most: float = math.inf) -> None:
+        """End the work on slides whose features are there; wait while more than ``most`` wait."""
+        while waiting := [job for job in self._jobs if job.awaited is not None]:
+            if len(waiting) > most:
+                self._flush()
+                wait([job.awaited for job in waiting if job.awaited], return_when=FIRST_COMPLETED)
+            ready = [job for job in waiting if job.awaited and job.awaited.done()]
+            for job in ready:
+                self._step(job)
+            if not ready:
+                break

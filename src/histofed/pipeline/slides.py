@@ -52,8 +52,10 @@ class Outcome:
         Which reader was chosen and, where it is the slower one, why.
     decoded_per_touched
         Stored blocks that were decoded for each one needed; 0 where the reader does not tell.
+    engine
+        How the encoder's arithmetic was carried out.
     seconds
-        What the work took, when it was done.
+        From taking the slide to writing its result, when it was done; the next one begins before.
     reason
         Class and message of the failure.
     attempts
@@ -78,6 +80,7 @@ class Outcome:
     mpp: float = 0.0
     reader: str = ""
     decoded_per_touched: float = 0.0
+    engine: str = ""
     seconds: float = 0.0
     reason: str = ""
     attempts: int = 0

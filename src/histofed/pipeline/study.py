@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from histofed.core.cohort import Cohort, Fold, check_no_leakage, rotate, stratified_folds
+from histofed.core.splits import rotate, stratified_folds
 from histofed.core.types import Prediction
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.runs import RunFolder, write_json
+from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
-from histofed.io.tables import read_cohort, write_predictions, write_splits
+from histofed.io.tables import read_cohort, write_predictions
 from histofed.pipeline import build
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histofed.core.cohort import Cohort
+    from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.io.store import Recipe
     from histofed.mil.bags import Bag
@@ -79,7 +82,7 @@ class Study:
         }
         yaml = OmegaConf.to_yaml(OmegaConf.create(options))
         self.run.start(options, config_yaml=yaml, inputs=inputs)
-        write_splits(self.run.splits, {p: fold.number for fold in self.folds for p in fold.test})
+        write_splits(self.run.splits, self.folds)
 
     def write_arm(self, arm: str, probabilities: Mapping[str, tuple[int, float]]) -> None:
         """Write an arm's predictions: patient -> (fold in which it was held out, probability)."""
@@ -119,9 +122,6 @@ def open_study(config: TrainConfig) -> Study:
     task = build.task(config.task)
     cohort = read_cohort(Path(config.cohort), task)
     fold_of = stratified_folds(cohort, config.splits.n_folds, seed=config.splits.seed)
-    folds = rotate(fold_of)
-    for fold in folds:
-        check_no_leakage(fold)
     store = FeatureStore(Path(config.features))
     bags = load_bags(cohort, store, scratch=Path(config.work))
     return Study(
@@ -131,7 +131,7 @@ def open_study(config: TrainConfig) -> Study:
         bags=bags,
         recipe=store.record(cohort.slides[0].slide_id).recipe,
         moments={patient: Moments.of(bag.features_ND) for patient, bag in bags.items()},
-        folds=folds,
+        folds=rotate(fold_of),
         run=run,
     )
 

@@ -15,7 +15,8 @@ from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
 from histofed.pipeline import build
-from histofed.pipeline.sharing import each_slide
+from histofed.pipeline.shared_results import SharedResults
+from histofed.pipeline.sharing import at_once, each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
 from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.flags import dropped_corners
@@ -60,16 +61,14 @@ def run(config: TileConfig) -> int:
             )
             return outcome(reader, tiles, status="done" if made else "kept")
 
-    table = store.folder / "slides.csv"
-    outcomes = each_slide(
-        "Tiles",
-        chosen_slides(config),
-        work,
-        store=store,
+    slides, table = chosen_slides(config), store.folder / "slides.csv"
+    results = SharedResults(
+        store,
         recipe_digest=tile_recipe(spec, tissue, quality).digest,
         source_digest=tissue.source_digest,
         config=config,
     )
+    outcomes = each_slide("Tiles", slides, at_once(work), results={"tiles": results})["tiles"]
     write_contact_sheets(store.folder, outcomes)
     named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
     following = f"histofed extract {named} work={config.work}"

@@ -14,7 +14,7 @@ from histofed.pipeline.study import open_study
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from histofed.core.cohort import Fold
+    from histofed.core.splits import Fold
     from histofed.pipeline.schema import TrainConfig
     from histofed.pipeline.study import Study
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HEAD_LABELS = {
     "attention": "attention weight",
     "tile_logit": "tile logit",
+    "evidence": "share in the logit",
 }
 TILE_ALPHA = 0.7
 

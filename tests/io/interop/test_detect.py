@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histofed.errors import StoreError
-from histofed.io.interop import detect, find_files
+from histofed.io.interop import detect, find_files, slide_id_of
 
 COORDS = np.array([[0, 512], [1024, 512], [51_200, 70_656]])
 FEATURES = np.arange(12, dtype=np.float32).reshape(3, 4) / 8
@@ -36,3 +36,23 @@ def test_a_real_file_with_tile_names_has_no_positions(test_data, read):
         detect(path)
     slide = read(path, "features_only", encoder="resnet").ours()
     assert slide.features_ND.shape == (180, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "slide_id"),
+    [
+        ("20x_256px_0px_overlap/patches/S1_patches.h5", "S1"),
+        ("20x_256px_0px_overlap/features_uni_v1/S1.h5", "S1"),
+        ("h5_files/S1.h5", "S1"),
+        ("uni2-0123abcd/centre/S1.h5", "S1"),
+        ("S1/features.h5", "S1"),
+        ("S1.v2/feats.h5", "S1.v2"),
+    ],
+)
+def test_a_file_or_its_folder_is_called_like_the_slide(tmp_path, name, slide_id):
+    assert slide_id_of(tmp_path / name) == slide_id
+
+
+def test_a_file_whose_folder_has_no_name_either(tmp_path):
+    with pytest.raises(StoreError, match=r"features\.h5: neither the file nor its folder.*rename"):
+        slide_id_of(tmp_path / "features" / "features.h5")

@@ -28,7 +28,7 @@ def ours(n: int, *, mpp: float, spec: TileSpec, seed: int = 0) -> SlideFeatures:
             mpp=mpp,
             width_px0=200_000,
             height_px0=150_000,
-            objective_power=40.0,
+            objective_power=10 / mpp,
         ),
         features_ND=generator.normal(size=(n, 5)).astype(np.float16),
         coords_N2=generator.integers(0, 150_000, size=(n, 2)),

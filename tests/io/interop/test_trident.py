@@ -122,5 +122,5 @@ def test_an_encoder_that_contradicts_the_file_is_refused(tmp_path, trident, read
 
 
 def test_a_missing_resolution_names_slide_and_options(tmp_path, trident, read):
-    with pytest.raises(MissingMpp, match=r"slide S1: .*mpp=\.\.\., or cohort=TABLE"):
+    with pytest.raises(MissingMpp, match=r"S1\.h5: .*cohort=TABLE.* mpp=0\.25"):
         read(trident(tmp_path / "S1.h5"))

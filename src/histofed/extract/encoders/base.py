@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
+
+from histofed.extract.encoders.engines import prepared, tiles_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histofed.extract.encoders.cards import EncoderCard, Precision
+    from histofed.extract.encoders.engines import Engine, Forward
 
 CPU = torch.device("cpu")
 AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -31,6 +35,12 @@ class TileEncoder:
     """An encoder ready to use: card, module in eval mode, digest of its weights.
 
     ``precision`` is that of the arithmetic; weights stay in fp32, features are stored as fp16.
+    ``engine`` is how it is carried out, see `histofed.extract.encoders.engines`.
+
+    Raises
+    ------
+    ConfigError
+        The engine does not do for this module; see `histofed.extract.encoders.engines.prepared`.
     """
 
     card: EncoderCard
@@ -38,6 +48,8 @@ class TileEncoder:
     weights_digest: str
     device: torch.device = CPU
     precision: Precision = "fp32"
+    engine: Engine = "eager"
+    _forward: Forward = field(init=False, repr=False)
     _mean: torch.Tensor = field(init=False, repr=False)
     _std: torch.Tensor = field(init=False, repr=False)
 
@@ -48,10 +60,29 @@ class TileEncoder:
         for name, values in (("_mean", self.card.mean), ("_std", self.card.std)):
             scaled = 255 * torch.tensor(values, device=self.device).view(1, 3, 1, 1)
             object.__setattr__(self, name, scaled)
+        object.__setattr__(self, "_forward", self._prepared())
+
+    @torch.inference_mode()
+    def _prepared(self) -> Forward:
+        shape = (2, 3, self.card.input_px, self.card.input_px)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        noise = noise.to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._arithmetic():
+            return prepared(
+                self.module,
+                self.engine,
+                name=self.card.name,
+                probe_B3HW=noise,
+                precision=self.precision,
+            )
 
     @property
     def digest(self) -> str:
-        """Digest of what the features depend on besides the pixels."""
+        """Digest of what the features depend on besides the pixels.
+
+        Precision moves them by percents; device and engine by less than fp16 keeps, or little
+        more, and so are not part of it.
+        """
         facts = {**self.card.determines, "precision": self.precision}
         text = json.dumps([facts, self.weights_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -59,16 +90,25 @@ class TileEncoder:
     @torch.inference_mode()
     def encode(self, tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the features ``(B, D)`` of RGB tiles ``(B, H, W, 3)``."""
-        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
         tiles_BHW3 = np.require(tiles_BHW3, requirements="W")  # torch wants to be allowed to
-        pixels = torch.from_numpy(tiles_BHW3)
-        if self.device.type == "cuda":  # bytes travel, a quarter of what floats would be
-            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-        pixels = pixels.to(self.device).permute(0, 3, 1, 2).float()
-        pixels = framed(pixels, self.card)
+        return self.features(torch.from_numpy(tiles_BHW3).to(self.device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        """Return the features ``(B, D)`` in fp16 of RGB tiles on the device; waits for nothing."""
+        n_tiles = len(tiles_BHW3)
+        size = tiles_at_once(self.device, n_tiles)
+        # The last part is filled up with black: for another shape libraries choose another order
+        # of their sums, and the last bits of a tile's features would depend on where it lay.
+        filled_BHW3 = pad(tiles_BHW3, (0, 0, 0, 0, 0, 0, 0, -n_tiles % size))
+        return torch.cat([self._features(part) for part in filled_BHW3.split(size)])[:n_tiles]
+
+    def _features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
+        # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.
+        pixels = framed(tiles_BHW3.permute(0, 3, 1, 2).float(), self.card)
         with self._arithmetic():
-            features = self.module(pixels.sub_(self._mean).div_(self._std))
-        return features.half().cpu().numpy()
+            features = self._forward(pixels.sub_(self._mean).div_(self._std))
+        return features.half()
 
     def _arithmetic(self) -> AbstractContextManager[object]:
         if self.precision != "fp32":

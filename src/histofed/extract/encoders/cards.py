@@ -137,6 +137,10 @@ class EncoderCard:
             "arguments": dict(self.arguments),
         }
 
+    def takes(self, mpp: float) -> bool:
+        """Whether the encoder may be used at this resolution, to within 5 percent."""
+        return not self.mpp or any(abs(mpp - each) <= 0.05 * each for each in self.mpp)
+
     def check(self, spec: TileSpec) -> None:
         """Refuse tiles that the encoder was not trained for.
 
@@ -151,7 +155,7 @@ class EncoderCard:
                 f"{spec.size_px}; set tiling.size_px={self.size_px}"
             )
             raise ConfigError(msg)
-        if self.mpp and not any(abs(spec.mpp - mpp) <= 0.05 * mpp for mpp in self.mpp):
+        if not self.takes(spec.mpp):
             known = ", ".join(f"{mpp:g}" for mpp in self.mpp)
             msg = (
                 f"encoder {self.name} is meant for {known} microns per pixel, tiling.mpp is "

@@ -14,6 +14,7 @@ from histofed.errors import WeightsError
 from histofed.extract.encoders.base import TileEncoder, weights_digest
 from histofed.extract.encoders.cards import FEATURE_MAP, EncoderCard
 from histofed.extract.encoders.device import chosen_device, chosen_precision
+from histofed.extract.encoders.engines import chosen_engine
 from histofed.extract.encoders.weights import local_file, read
 from histofed.torchvision_compat import ensure_torchvision_imports
 
@@ -44,7 +45,11 @@ EFFICIENTNET_LITE0 = EncoderCard(
 
 
 def efficientnet_lite0(
-    weights: str | None = None, *, device: str = "auto", precision: str = "auto"
+    weights: str | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
 ) -> TileEncoder:
     """Return the embedded default encoder.
 
@@ -52,7 +57,7 @@ def efficientnet_lite0(
     ----------
     weights
         A state dict file in the published order; None takes the installed package's.
-    device, precision
+    device, precision, engine
         See `histofed.extract.encoders.load.encoder`.
 
     Raises
@@ -72,7 +77,14 @@ def efficientnet_lite0(
     state = _in_timm_names(published, module.state_dict(), path)
     module.load_state_dict(state, strict=True)
     module.reset_classifier(0)  # type: ignore[operator]
-    return TileEncoder(card, module, weights_digest(state), device=place, precision=exactness)
+    return TileEncoder(
+        card,
+        module,
+        weights_digest(state),
+        device=place,
+        precision=exactness,
+        engine=chosen_engine(engine, module, place),
+    )
 
 
 def _packaged_weights() -> Path:

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.errors import StoreError
+from histofed.io.interop.asking import Asked
 from histofed.io.interop.export import export_h5, positions, write_rows
-from histofed.io.interop.pixels import Tiling, place
-from histofed.io.interop.reading import corners_of, encoder_of, features_of, open_foreign, whole
+from histofed.io.interop.pixels import Placing, Tiling, ask_px0, place
+from histofed.io.interop.reading import (
+    coords_of,
+    corners_of,
+    dataset,
+    features_of,
+    open_foreign,
+    whole,
+)
 from histofed.io.store import SlideFeatures, SlideTiles
 
 if TYPE_CHECKING:
@@ -44,16 +52,29 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         There is no tile.
     """
     with open_foreign(path) as file:
+        asked = Asked(path, supplied)
+        placing, encoder = ask(file, asked)
+        asked.refuse()
         features = features_of(file, "features")
         corners = corners_of(file, n_features=None if features is None else len(features))
-        tiling = _tiling(file["coords"])
-    if tiling.size_px is None:
-        tiling = _tiling_beside(path, corners)
+        alone = _tiling(coords_of(file)).size_px is None
+    if alone and (beside := _beside(path)):
+        _check_same_tiles(path, beside, corners)
     return replace(
-        place(path, corners, tiling, supplied, origin="clam"),
+        place(path, corners, placing, supplied, origin="clam"),
         features_ND=features,
-        encoder="" if features is None else encoder_of(path, None, supplied),
+        encoder=encoder,
     )
+
+
+def ask(file: h5py.File, asked: Asked) -> tuple[Placing, str]:
+    """Ask for what the file leaves open; return what places its tiles, and the encoder."""
+    tiling = _tiling(coords_of(file))
+    if tiling.size_px is None and (beside := _beside(asked.path)):
+        with open_foreign(beside) as other:
+            tiling = _tiling(coords_of(other))
+    placing = ask_px0(asked, tiling, file)
+    return placing, "" if dataset(file, "features") is None else asked.encoder(None)
 
 
 def _tiling(coords: h5py.Dataset) -> Tiling:
@@ -92,18 +113,18 @@ def _pair(coords: h5py.Dataset, name: str) -> tuple[float, float] | None:
     return float(first), float(second)
 
 
-def _tiling_beside(path: Path, corners_N2: NDArray[np.float64]) -> Tiling:
-    """Return what the file of positions beside a file of features says, if it is of these tiles."""
+def _beside(path: Path) -> Path | None:
+    """Return the file of positions beside a file of features, if there is one."""
     beside = path.parent.parent / "patches" / path.name
-    if path.parent.name != "h5_files" or not beside.is_file():
-        return Tiling()
+    return beside if path.parent.name == "h5_files" and beside.is_file() else None
+
+
+def _check_same_tiles(path: Path, beside: Path, corners_N2: NDArray[np.float64]) -> None:
     with open_foreign(beside) as file:
         same = np.array_equal(corners_of(file, n_features=None), corners_N2)
-        tiling = _tiling(file["coords"])
     if not same:
         msg = f"{path}: its tiles are not those of {beside}; the two are of different runs of CLAM"
         raise StoreError(msg)
-    return tiling
 
 
 def targets(folder: Path, record: Record, *, features: bool) -> tuple[Path, ...]:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 HISTOFED = "histofed"
 """What the formats of our own files begin with."""
 
+FEATURES = ("features", "feats", "patch_embeddings")
+"""What features are called in the files of others."""
+
+CONTENTS = (*FEATURES, "embeddings", "coords", "patches")
+"""Names of files that say what is in them, not which slide they are of."""
+
 NO_POSITIONS = "format=features_only converts the features without positions"
 
 
@@ -47,15 +53,26 @@ def find_files(source: Path) -> list[Path]:
     return files
 
 
+def is_nameless(path: Path) -> bool:
+    """Whether a file is called by what it holds; then its folder is called like the slide."""
+    return path.stem in CONTENTS
+
+
 def slide_id_of(path: Path) -> str:
-    """Return the slide that a file is of; TRIDENT adds a word to its files of positions.
+    """Return the slide that a file is of.
+
+    TRIDENT, CLAM and STAMP name the file after it (TRIDENT adds a word to its files of positions);
+    others the folder, and every file ``features.h5``.
 
     Raises
     ------
     StoreError
         The name would not do as the name of a slide.
     """
-    stem = path.stem
+    stem = path.resolve().parent.name if is_nameless(path) else path.stem
+    if stem in CONTENTS:
+        msg = f"{path}: neither the file nor its folder is called like a slide; rename the file"
+        raise StoreError(msg)
     slide_id = stem.removesuffix("_patches") if path.parent.name == "patches" else stem
     try:
         check_name("slide_id", slide_id, str(path))
@@ -100,6 +117,17 @@ def detect(path: Path) -> str:
         if "patch_level" in coords.attrs and "downsample" not in coords.attrs:
             return "trident"  # its older files; CLAM always says the downsample of the level
         return "clam"
+
+
+def holds(path: Path) -> set[str]:
+    """Return which of ``features`` and ``positions`` a file holds, ours or of others."""
+    with open_foreign(path) as file:
+        found = set()
+        if dataset(file, "coords") is not None:
+            found.add("positions")
+        if any(dataset(file, name) is not None for name in FEATURES):
+            found.add("features")
+        return found
 
 
 def _ours(file: h5py.File, path: Path) -> str:

@@ -36,6 +36,10 @@ class Supplied:
         The same side in level-0 pixels.
     tile_mpp
         Microns per pixel that all tiles of the cohort are to be taken as.
+    overlap_px
+        Shared margin of neighbouring tiles, in the pixels of ``tile_px``.
+    size_px0
+        Width and height of the slide in level-0 pixels, where it was opened.
     coords_unit
         ``px0``, ``um``, or ``stamp_v1`` (pixels of 256/224 microns).
     encoder
@@ -46,6 +50,8 @@ class Supplied:
     tile_px: int | None = None
     tile_px0: float | None = None
     tile_mpp: float | None = None
+    overlap_px: int | None = None
+    size_px0: tuple[int, int] | None = None
     coords_unit: str | None = None
     encoder: str | None = None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import h5py
 import numpy as np
 
-from histofed.errors import MissingMpp, NoTissue, StoreError
+from histofed.errors import NoTissue, StoreError
 from histofed.io.h5 import careful_h5
 from histofed.io.interop.heaps import check_heaps
 
@@ -71,6 +71,22 @@ def features_of(file: h5py.File, name: str) -> NDArray[np.floating[Any]] | None:
     return np.asarray(data)
 
 
+def coords_of(file: h5py.File) -> h5py.Dataset:
+    """Return the data set of positions, which may be of any shape yet.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
+    data = dataset(file, "coords")
+    if data is None:
+        msg = f"{file.filename}: there are no coords, so no tile has a place; format=features_only "
+        msg += "converts the features without positions"
+        raise StoreError(msg)
+    return data
+
+
 def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64]:
     """Read ``coords`` ``(N, 2)`` in the file's own unit.
 
@@ -81,11 +97,7 @@ def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64
     StoreError
         They are missing, of another shape, beyond any slide, or not one per feature row.
     """
-    data = dataset(file, "coords")
-    if data is None:
-        msg = f"{file.filename}: there are no coords, so no tile has a place; format=features_only "
-        msg += "converts the features without positions"
-        raise StoreError(msg)
+    data = coords_of(file)
     if data.size == 0 and not n_features:
         raise _no_tile(file)
     if data.ndim != 2 or data.shape[1] != 2 or data.dtype.kind not in "iuf":
@@ -122,11 +134,31 @@ def whole_px0(path: Path, corners_N2: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def check_inside(
-    path: Path, coords_N2: NDArray[np.int64], width_px0: int | None, height_px0: int | None
-) -> None:
-    """Refuse corners outside of the slide that the file itself describes."""
+    path: Path,
+    coords_N2: NDArray[np.int64],
+    size_px0: tuple[int | None, int | None],
+    supplied: Supplied,
+) -> tuple[int | None, int | None]:
+    """Return the size of the slide, where file or slide say it, with all corners inside.
+
+    Parameters
+    ----------
+    size_px0
+        Width and height as the file says them, None where it does not.
+
+    Raises
+    ------
+    StoreError
+        A corner is outside, or file and slide are of different sizes.
+    """
+    of_slide = supplied.size_px0 or (None, None)
+    if None not in (*size_px0, *of_slide) and size_px0 != of_slide:
+        msg = f"{path}: its slide has {size_px0[0]} x {size_px0[1]} level-0 pixels, and the slide "
+        msg += f"of the cohort table {of_slide[0]} x {of_slide[1]}; correct the table"
+        raise StoreError(msg)
+    width_px0, height_px0 = size_px0 if None not in size_px0 else of_slide
     if width_px0 is None or height_px0 is None:
-        return
+        return size_px0
     wrong_N = (coords_N2 >= (width_px0, height_px0)).any(axis=1)
     if wrong_N.any():
         row = int(np.flatnonzero(wrong_N)[0])
@@ -134,6 +166,7 @@ def check_inside(
         msg += f"{width_px0} x {height_px0} level-0 pixels; the coords have another unit or are "
         msg += "of another slide"
         raise StoreError(msg)
+    return width_px0, height_px0
 
 
 def number(owner: h5py.Dataset | h5py.File, name: str, *, zero: bool = False) -> float | None:
@@ -213,48 +246,19 @@ def _check_written(data: h5py.Dataset) -> None:
         raise StoreError(msg)
 
 
-def agreed(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T:
-    """Return what the file says or the user supplied; one of them must, and both must agree.
+def same(path: Path, what: str, *, found: T | None, supplied: T | None, option: str) -> T | None:
+    """Return what the file says, or what the user supplied; None where neither says it.
 
     Raises
     ------
     StoreError
-        Neither says it, or they contradict each other: the option is named.
+        They contradict each other.
     """
-    if found is None and supplied is None:
-        msg = f"{path}: it does not say {what}, and nothing is guessed; say it with {option}=..., "
-        msg += "or convert the features without positions (format=features_only)"
-        raise StoreError(msg)
     if found is not None and supplied is not None and found != supplied:
         msg = f"{path}: {what} is {found} in the file and {option}={supplied} was given; leave the "
         msg += "option out, or convert this file apart"
         raise StoreError(msg)
-    return found if found is not None else supplied  # type: ignore[return-value]
-
-
-def encoder_of(path: Path, found: str | None, supplied: Supplied) -> str:
-    """Return the encoder's name; features of two encoders must never be taken for one."""
-    if not found and not supplied.encoder:
-        msg = f"{path}: it does not say which encoder made the features; say it with "
-        msg += "encoder_name=..."
-        raise StoreError(msg)
-    if found:
-        return agreed(
-            path, "the encoder", found=found, supplied=supplied.encoder, option="encoder_name"
-        )
-    return str(supplied.encoder)
-
-
-def mpp_of(path: Path, slide_id: str, supplied: Supplied) -> float:
-    """Return microns per level-0 pixel, which no file of others holds."""
-    if supplied.mpp is None:
-        msg = (
-            f"slide {slide_id}: {path.name} does not hold the slide's microns per pixel, so the "
-            "size of its tiles is not known; give mpp=..., or cohort=TABLE with the slides or "
-            "their mpp, or convert the features without positions (format=features_only)"
-        )
-        raise MissingMpp(msg)
-    return supplied.mpp
+    return supplied if found is None else found
 
 
 def _no_tile(file: h5py.File) -> NoTissue:

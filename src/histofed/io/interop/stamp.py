@@ -18,16 +18,17 @@ import numpy as np
 
 from histofed.errors import StoreError
 from histofed.io.atomic import file_digest
+from histofed.io.interop.asking import Asked
+from histofed.io.interop.consistency import Side, check_mpp, checked_overlap_px, grid_step
 from histofed.io.interop.detect import slide_id_of
 from histofed.io.interop.export import export_h5, plain_name, positions, write_rows
-from histofed.io.interop.foreign import ForeignTiles, Supplied
-from histofed.io.interop.pixels import Tiling, place
+from histofed.io.interop.foreign import ForeignTiles
+from histofed.io.interop.pixels import Placing, Tiling, ask_px0, place
 from histofed.io.interop.reading import (
-    agreed,
+    check_inside,
+    coords_of,
     corners_of,
-    encoder_of,
     features_of,
-    mpp_of,
     number,
     open_foreign,
     text,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
+    from histofed.io.interop.foreign import Supplied
     from histofed.io.store import Record, SlideTiles
 
 V1_SIDE_UM, V1_SIDE_PX = 256.0, 224
@@ -50,14 +52,14 @@ LAYOUT_VERSION = "2.1.0"
 """The version of STAMP whose layout we write; a reader refuses what is newer than itself."""
 
 
-class _Said(NamedTuple):
-    """What the root attributes say; None where they are silent."""
+class _PlacingUm(NamedTuple):
+    """What must be known to place tiles whose positions are ``um_per_unit`` microns."""
 
-    unit: str | None
-    side_um: float | None
-    size_px: int | None
-    encoder: str | None
-    code_hash: str | None
+    size_px: int
+    side: Side
+    side_um: float
+    mpp: float
+    um_per_unit: float
 
 
 def read(path: Path, supplied: Supplied) -> ForeignTiles:
@@ -73,91 +75,130 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         There is no tile.
     """
     with open_foreign(path) as file:
-        _refuse_embedding(file)
+        asked = Asked(path, supplied)
+        placing, encoder = ask(file, asked)
+        asked.refuse()
         features = features_of(file, "feats")
         if features is None:
             msg = f"{path}: there is no data set feats, which a file of STAMP has; name another "
             msg += "format, or give positions up (format=features_only)"
             raise StoreError(msg)
         corners = corners_of(file, n_features=len(features))
-        said = _said(file)
-    unit = agreed(
-        path,
-        "the unit of its coords (px0: level-0 pixels, um: microns, stamp_v1: pixels of 256/224 "
-        "microns)",
-        found=said.unit,
-        supplied=supplied.coords_unit,
-        option="coords_unit",
-    )
-    if unit == "px0":
-        placed = place(path, corners, Tiling(size_px=said.size_px), supplied, origin="stamp")
+        code_hash = text(file, "code_hash")
+    if isinstance(placing, Placing):
+        placed = place(path, corners, placing, supplied, origin="stamp")
     else:
-        placed = _place_um(path, corners, said, supplied, first=unit == "stamp_v1")
+        placed = _place_um(path, corners, placing, supplied)
     return replace(
         placed,
         features_ND=features,
-        encoder=encoder_of(path, said.encoder, supplied),
-        made_by={} if said.code_hash is None else {"code_hash": said.code_hash},
+        encoder=encoder,
+        made_by={} if code_hash is None else {"code_hash": code_hash},
     )
 
 
-def _place_um(
-    path: Path, corners_N2: NDArray[np.float64], said: _Said, supplied: Supplied, *, first: bool
-) -> ForeignTiles:
-    """Return the tiles, without features yet; ``first`` for the unit of version 1."""
+def ask(file: h5py.File, asked: Asked) -> tuple[Placing | _PlacingUm, str]:
+    """Ask for what the file leaves open; return what places its tiles, and the encoder.
+
+    Raises
+    ------
+    StoreError
+        It holds an embedding, or damaged attributes.
+    """
+    _refuse_embedding(file)
+    unit, size_px, corners = _unit(file), whole(file, "tile_size_px"), coords_of(file)
+    unit = asked.agreed(
+        "the unit of its coords (px0: level-0 pixels, then with tile_px and tile_px0; um: microns, "
+        "then with tile_px and tile_mpp; stamp_v1: pixels of 256/224 microns)",
+        found=unit,
+        supplied=asked.supplied.coords_unit,
+        option="coords_unit",
+        example="px0" if corners.dtype.kind in "iu" else "um",
+    )
+    placing: Placing | _PlacingUm
+    if unit == "px0":
+        placing = ask_px0(asked, Tiling(size_px=size_px), file, size_px=V1_SIDE_PX)
+    else:
+        placing = _ask_um(asked, file, size_px, first=unit == "stamp_v1")
+    return placing, asked.encoder(text(file, "extractor"))
+
+
+def _ask_um(asked: Asked, file: h5py.File, size_px: int | None, *, first: bool) -> _PlacingUm:
+    """Ask for what a file that counts microns leaves open; ``first`` for the unit of version 1."""
+    supplied = asked.supplied
     if supplied.tile_px0 is not None:
-        msg = f"{path}: its tiles are measured in microns and tile_px0={supplied.tile_px0:g} was "
-        msg += "given; leave the option out"
+        msg = f"{asked.path}: its tiles are measured in microns and tile_px0="
+        msg += f"{supplied.tile_px0:g} was given; leave the option out"
         raise StoreError(msg)
-    size_px = agreed(
-        path,
+    size_px = asked.agreed(
         "how many pixels a side its tiles have (tile_size_px)",
-        found=V1_SIDE_PX if first else said.size_px,
+        found=V1_SIDE_PX if first else size_px,
         supplied=supplied.tile_px,
         option="tile_px",
+        example=V1_SIDE_PX,
     )
-    side_um = V1_SIDE_UM if first else said.side_um
+    given, fitting = ("coords_unit=stamp_v1", "another coords_unit") if first else ("", "")
+    side_um = V1_SIDE_UM if first else _side_um(file)
     if side_um is None:
-        tile_mpp = agreed(
-            path,
+        open_side = supplied.tile_mpp is None
+        tile_mpp = asked.agreed(
             "the side of a tile in microns (tile_size_um: tile_px x tile_mpp)",
             found=None,
             supplied=supplied.tile_mpp,
             option="tile_mpp",
+            example=((open_side and grid_step(file)) or V1_SIDE_UM) / size_px,
         )
-        side_um = size_px * tile_mpp
-    slide_id = slide_id_of(path)
-    mpp = mpp_of(path, slide_id, supplied)
-    um_per_unit = V1_SIDE_UM / V1_SIDE_PX if first else 1.0
-    return ForeignTiles(
-        slide_id=slide_id,
-        origin="stamp",
-        source_digest=file_digest(path),
-        features_ND=None,
-        coords_N2=np.rint(corners_N2 * um_per_unit / mpp).astype(np.int64),
-        mpp=mpp,
+        side_um, given = size_px * tile_mpp, f"tile_px={size_px} x tile_mpp={tile_mpp:g}"
+        fitting = "another tile_mpp, or coords_unit"
+    mpp = asked.mpp()
+    return _PlacingUm(
         size_px=size_px,
-        tile_mpp=side_um / size_px,
+        side=Side(side_um / mpp, given=given, fitting=fitting),
+        side_um=side_um,
+        mpp=mpp,
+        um_per_unit=V1_SIDE_UM / V1_SIDE_PX if first else 1.0,
     )
 
 
-def _said(file: h5py.File) -> _Said:
-    side_um = number(file, "tile_size_um")
+def _place_um(
+    path: Path, corners_N2: NDArray[np.float64], placing: _PlacingUm, supplied: Supplied
+) -> ForeignTiles:
+    """Return the tiles, without features yet."""
+    size_px, side, side_um, mpp, um_per_unit = placing
+    tile_mpp = side_um / size_px
+    check_mpp(path, mpp, tile_mpp=tile_mpp)
+    coords_N2 = np.rint(corners_N2 * um_per_unit / mpp).astype(np.int64)
+    width_px0, height_px0 = check_inside(path, coords_N2, (None, None), supplied)
+    return ForeignTiles(
+        slide_id=slide_id_of(path),
+        origin="stamp",
+        source_digest=file_digest(path),
+        features_ND=None,
+        coords_N2=coords_N2,
+        mpp=mpp,
+        size_px=size_px,
+        tile_mpp=tile_mpp,
+        overlap_px=checked_overlap_px(
+            path, coords_N2, side=side, size_px=size_px, said_px=supplied.overlap_px
+        ),
+        width_px0=width_px0,
+        height_px0=height_px0,
+    )
+
+
+def _unit(file: h5py.File) -> str | None:
+    """Return the unit of positions as the file says it: microns, or not at all."""
     unit = text(file, "unit")
     if unit not in (None, "um"):
         msg = f"{file.filename}: attribute unit is {unit!r}; STAMP writes 'um'"
         raise StoreError(msg)
-    if side_um is not None:
-        unit = "um"  # the name says so
-    elif unit == "um":
-        side_um = number(file, "tile_size")
-    return _Said(
-        unit=unit,
-        side_um=side_um,
-        size_px=whole(file, "tile_size_px"),
-        encoder=text(file, "extractor"),
-        code_hash=text(file, "code_hash"),
-    )
+    return "um" if number(file, "tile_size_um") is not None else unit  # the name says so
+
+
+def _side_um(file: h5py.File) -> float | None:
+    """Return the side of a tile as the file says it; before 2.1 its name has no unit."""
+    side_um = number(file, "tile_size_um")
+    return number(file, "tile_size") if side_um is None and _unit(file) else side_um
 
 
 def _refuse_embedding(file: h5py.File) -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from histofed.io.interop.asking import Asked
 from histofed.io.interop.export import export_h5, no_place, plain_name, positions, write_rows
-from histofed.io.interop.pixels import Tiling, place
+from histofed.io.interop.pixels import Placing, Tiling, ask_px0, place
 from histofed.io.interop.reading import (
+    coords_of,
     corners_of,
-    encoder_of,
+    dataset,
     features_of,
     number,
     open_foreign,
@@ -47,17 +49,25 @@ def read(path: Path, supplied: Supplied) -> ForeignTiles:
         There is no tile.
     """
     with open_foreign(path) as file:
+        asked = Asked(path, supplied)
+        placing, encoder = ask(file, asked)
+        asked.refuse()
         features = features_of(file, "features")
         corners = corners_of(file, n_features=None if features is None else len(features))
-        tiling = _tiling(file["coords"])
-        magnification = number(file["coords"], "target_magnification")
-        named = None if features is None else text(file["features"], "encoder")
+    said = placing.tiling.magnification
     return replace(
-        place(path, corners, tiling, supplied, origin="trident"),
+        place(path, corners, placing, supplied, origin="trident"),
         features_ND=features,
-        encoder="" if features is None else encoder_of(path, named, supplied),
-        made_by={} if magnification is None else {"target_magnification": magnification},
+        encoder=encoder,
+        made_by={} if said is None else {"target_magnification": said},
     )
+
+
+def ask(file: h5py.File, asked: Asked) -> tuple[Placing, str]:
+    """Ask for what the file leaves open; return what places its tiles, and the encoder."""
+    placing = ask_px0(asked, _tiling(coords_of(file)), file)
+    features = dataset(file, "features")
+    return placing, "" if features is None else asked.encoder(text(features, "encoder"))
 
 
 def _tiling(coords: h5py.Dataset) -> Tiling:
@@ -72,6 +82,7 @@ def _tiling(coords: h5py.Dataset) -> Tiling:
         height_px0=whole(coords, "level0_height"),
         overlap_px=whole(coords, "overlap", zero=True),
         objective_power=number(coords, "level0_magnification"),
+        magnification=number(coords, "target_magnification"),
     )
 
 

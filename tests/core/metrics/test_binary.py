@@ -156,7 +156,7 @@ def test_the_interval_covers_the_truth():
 
 
 def test_a_large_cohort_is_resampled_in_blocks(monkeypatch):
-    monkeypatch.setattr("histofed.core.resampling.CELLS_AT_ONCE", 60 * 7)
+    monkeypatch.setattr("histofed.core.metrics.resampling.CELLS_AT_ONCE", 60 * 7)
     labels, probabilities = simulated(4)
     interval = bootstrap(auroc, labels, probabilities, n_resamples=200)
     assert interval.low < interval.value < interval.high

@@ -1,0 +1,146 @@
+"""Straightening probabilities: calibration slope and intercept, temperature.
+
+Array suffixes: P patients, C classes, K coefficients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import brentq
+
+from histofed.core.metrics.inputs import check_classes, check_probabilities
+from histofed.core.metrics.intervals import Interval, wald
+from histofed.errors import CohortError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from histofed.core.metrics.inputs import Floats, Labels
+
+CLOSEST_TO_CERTAIN = 1e-7
+"""A sigmoid in float32 rounds to exactly 0 or 1; such a probability is taken to be this far off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """Logistic recalibration of predicted probabilities.
+
+    Attributes
+    ----------
+    slope
+        1 is right; below 1 the predictions are too extreme, above 1 too timid.
+    intercept
+        0 is right; below 0 the predictions are too high on the whole. Log odds, fitted with the
+        slope held at 1 ("calibration in the large").
+    """
+
+    slope: Interval
+    intercept: Interval
+
+
+def recalibration(
+    labels_P: ArrayLike, probabilities_P: ArrayLike, *, level: float = 0.95
+) -> Recalibration:
+    """Return calibration slope and intercept with Wald intervals (Cox 1958; Van Calster 2019).
+
+    Raises
+    ------
+    CohortError
+        As `brier`; or the fit does not exist: one class only, one probability for everybody, or
+        probabilities that separate the classes (Albert & Anderson 1984).
+    """
+    labels, probabilities = check_probabilities(labels_P, probabilities_P)
+    uncertain = np.clip(probabilities, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
+    _check_overlap(labels, uncertain)
+    log_odds = np.log(uncertain) - np.log1p(-uncertain)
+    # Centred, the two columns are nearly orthogonal and Newton's steps stay short.
+    design = np.column_stack([log_odds - log_odds.mean(), np.ones_like(log_odds)])
+    (slope, _), slope_errors = _logistic(design, labels, np.zeros_like(log_odds))
+    (intercept,), intercept_errors = _logistic(np.ones((len(labels), 1)), labels, log_odds)
+    return Recalibration(
+        slope=wald(float(slope), float(slope_errors[0]), level=level),
+        intercept=wald(float(intercept), float(intercept_errors[0]), level=level),
+    )
+
+
+def temperature(labels_P: ArrayLike, logits_PC: ArrayLike) -> float:
+    """Return the temperature that makes ``softmax(logits / temperature)`` most likely.
+
+    Guo et al. 2017. Fit it on the selection fold, never on the reported one. The order of the
+    patients' scores does not change. A binary model's logit z is the row ``(0, z)``.
+
+    Raises
+    ------
+    CohortError
+        Shapes or labels that do not fit; or no temperature is best: every patient's class has the
+        highest logit (colder is always better), or the logits are no better than none.
+    """
+    labels, logits = check_classes(labels_P, logits_PC)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    of_label = logits[np.arange(len(labels)), labels]
+
+    def gradient(coldness: float) -> float:
+        """Derivative of the negative log likelihood, which is convex, in 1 / temperature."""
+        weights = np.exp(coldness * logits)
+        mean_logit = (weights * logits).sum(axis=1) / weights.sum(axis=1)
+        return float((mean_logit - of_label).sum())
+
+    if (of_label == 0).all():
+        msg = f"temperature: all {len(labels)} patients are classified rightly, so any smaller "
+        msg += "temperature is better; select on more patients, or leave the logits as they are"
+        raise CohortError(msg)
+    if gradient(0.0) >= 0:
+        msg = f"temperature: the logits of these {len(labels)} patients tell no more than chance, "
+        msg += "so no temperature is best; the model has not learned the task"
+        raise CohortError(msg)
+    coldest = 1.0
+    while gradient(coldest) < 0:
+        coldest *= 2
+    return 1 / float(brentq(gradient, 0.0, coldest))
+
+
+def _check_overlap(labels: Labels, probabilities: Floats) -> None:
+    """Refuse patients for whom a logistic regression on their probability has no finite fit."""
+    if labels.min() == labels.max():
+        msg = f"calibration slope: all {len(labels)} patients have label {labels[0]}; it needs "
+        msg += "both classes"
+        raise CohortError(msg)
+    positive, negative = probabilities[labels == 1], probabilities[labels == 0]
+    if probabilities.min() == probabilities.max():
+        msg = f"calibration slope: every patient has the probability {probabilities[0]:g}; there "
+        msg += "is no slope through one point"
+        raise CohortError(msg)
+    if positive.min() >= negative.max() or positive.max() <= negative.min():
+        msg = (
+            f"calibration slope: the probabilities separate the classes (label 0: "
+            f"{negative.min():g} to {negative.max():g}, label 1: {positive.min():g} to "
+            f"{positive.max():g}), so the slope is infinite; report the Brier score and the bins, "
+            "or take more patients"
+        )
+        raise CohortError(msg)
+
+
+def _logistic(design_PK: Floats, labels: Labels, offset_P: Floats) -> tuple[Floats, Floats]:
+    """Return coefficients and standard errors by Newton's method with halved steps.
+
+    The likelihood is concave and, for what the callers let through, has a finite maximum.
+    """
+
+    def log_likelihood(beta: Floats) -> float:
+        eta = offset_P + design_PK @ beta
+        return float((labels * eta - np.logaddexp(0, eta)).sum())
+
+    beta = np.zeros(design_PK.shape[1])
+    best = log_likelihood(beta)
+    while True:
+        fitted = np.exp(-np.logaddexp(0, -(offset_P + design_PK @ beta)))
+        information = (design_PK * (fitted * (1 - fitted))[:, None]).T @ design_PK
+        step = np.linalg.solve(information, design_PK.T @ (labels - fitted))
+        while (reached := log_likelihood(beta + step)) < best and np.abs(step).max() > 1e-12:
+            step = step / 2
+        beta, gain, best = beta + step, reached - best, reached
+        if gain <= 1e-12 * abs(best):
+            return beta, np.sqrt(np.diag(np.linalg.inv(information)))
