@@ -13,6 +13,7 @@ import tifffile
 from histofed.cli import main
 from histofed.io.pyramid import write_pyramid
 from histofed.io.store import FeatureStore, TileStore
+from histofed.report.panels import read_panel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,7 +188,34 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("empty", "0")
     assert not (tmp_path / "tiles" / "good.h5").exists()
-    assert not (tmp_path / "tiles" / "good.png").exists()
+    panel = read_panel(tmp_path / "tiles" / "good.png", 100)
+    assert panel is not None
+    assert panel.problem.startswith("slide good: no tile of 1500 um")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "reason"),
+    [
+        (["tiling.min_tissue=1", "tissue.min_area_um2=1e9"], "empty", "no tile of 112 um"),
+        (["tiling.mpp=0.1"], "failed", "level 0 is at 0.5 microns per pixel"),
+    ],
+)
+def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(
+    slide, tmp_path, table, options, status, reason
+):
+    """The message says "look at the slide"."""
+    main(["tile", f"slides={slide}", f"work={tmp_path}", *options])
+    tiles = tmp_path / "tiles"
+    [row] = table(tiles / "slides.csv")
+    assert (row["status"], row["n_tiles"]) == (status, "0")
+    panel = read_panel(tiles / "good.png", 1600)
+    assert panel is not None
+    assert reason in panel.problem
+    assert row["reason"].endswith(panel.problem)
+    # The tissue itself is seen, as it was scanned.
+    np.testing.assert_allclose(np.median(panel.pixels_HW3, axis=(0, 1)), [196, 118, 178], atol=8)
+    assert not (tiles / "good.h5").exists()
+    assert not list(tiles.glob(".*"))
 
 
 def test_without_overwrite_an_empty_slide_costs_no_features(small_slide, tmp_path, table):

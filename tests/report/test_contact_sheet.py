@@ -6,51 +6,143 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histofed.report.contact_sheet import COLUMNS, ROWS, Thumb, contact_sheets
+from histofed.report.contact_sheet import COLUMNS, MARKS, ROWS, Thumb, contact_sheets
+from histofed.report.panels import picture_png
+from histofed.report.tile_picture import Backdrop, Outline, problem_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.axes import Axes
+
+NOWHERE = "no such picture.png"
+REASON = "OffStain: slide D: not white light through a stain: it glows; leave the slide out"
+
 
 @pytest.fixture(scope="module")
-def overlay(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("tiles") / "s.png"
-    Image.fromarray(np.full((300, 500, 3), 200, np.uint8)).save(path)
-    return path
+def folder(tmp_path_factory) -> Path:
+    """Pictures of a slide with tiles, of one whose region was drawn, and of one that failed."""
+    folder = tmp_path_factory.mktemp("tiles")
+    backdrop = Backdrop(pixels_HW3=np.full((300, 500, 3), 200, np.uint8), mpp=8.0)
+    for name, method, problem in (
+        ("good", "otsu_saturation", ""),
+        ("drawn", "user_regions", ""),
+        ("bad", "otsu_saturation", "it glows"),
+    ):
+        outline = Outline(mask_HW=np.ones((300, 500), bool), mpp=8.0, method=method)
+        figure = problem_picture(backdrop, slide_id=name, reason=problem, outline=outline)
+        png = picture_png(figure, outline=outline, problem=problem)
+        (folder / f"{name}.png").write_bytes(png)
+    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(folder / "old.png")
+    return folder
 
 
-def test_every_slide_is_on_one_page_with_its_counts(overlay) -> None:
+def words(axes: Axes) -> list[str]:
+    """Name and words below a slide, line breaks undone."""
+    return [
+        text.get_text().replace("\n", " ") for text in axes.texts if text.get_text() != "no picture"
+    ]
+
+
+def frame(axes: Axes) -> tuple[object, str]:
+    side = axes.spines["top"]
+    return side.get_edgecolor(), side.get_linestyle()
+
+
+def keys(page) -> list[str]:
+    return [text.get_text() for text in page.legends[0].get_texts()]
+
+
+def test_every_slide_is_on_one_page_with_what_became_of_it(folder) -> None:
+    good, bad = folder / "good.png", folder / "bad.png"
     thumbs = [
-        Thumb(slide_id="A", picture=overlay, n_kept=1200, n_dropped=7),
-        Thumb(slide_id="B", picture=overlay, n_kept=3),
-        Thumb(slide_id="C", picture=None),
+        Thumb(slide_id="A", picture=good, status="done", n_kept=1200, n_dropped={"pen": 7}),
+        Thumb(slide_id="B", picture=good, status="kept", n_kept=1),
+        Thumb(slide_id="C", picture=good, status="done", n_kept=89, n_dropped={"blur": 11}),
+        Thumb(slide_id="D", picture=bad, status="failed", reason=REASON),
+        Thumb(
+            slide_id="E", picture=folder / NOWHERE, status="empty", reason="NoTissue: slide E: 0%"
+        ),
     ]
-    (page,) = contact_sheets("Three", thumbs)
-    assert [axes.get_title() for axes in page.axes] == [
-        "A\n1,200 kept, 7 dropped",
-        "B\n3 kept",
-        "C\nfailed",
+    (page,) = contact_sheets("Five", thumbs)
+    assert [words(axes) for axes in page.axes] == [
+        ["A", "1,200 tiles kept, 7 dropped (0.6%)"],
+        ["B", "1 tile kept"],
+        ["C", "89 tiles kept, 11 dropped (11.0%)"],
+        ["D", "failed: not white light through a stain: it glows"],
+        ["E", "empty: 0%"],
     ]
-    assert [len(axes.images) for axes in page.axes] == [1, 1, 0]
-    assert page._suptitle.get_text() == "Three"
-    assert "dropped: out of focus" in [text.get_text() for text in page.legends[0].get_texts()]
+    assert [len(axes.images) for axes in page.axes] == [1, 1, 1, 1, 0]
+    assert len({frame(axes) for axes in page.axes[1:]}) == 4  # each kind has a frame of its own
+    assert frame(page.axes[0]) == frame(page.axes[1])
+    assert page.texts[0].get_text() == "Five"
+    assert keys(page) == [
+        "kept (1,290)",
+        "dropped: pen (7)",
+        "dropped: out of focus (11)",
+        "border of the tissue",
+        "failed (1 slide)",
+        "empty: no tile left (1 slide)",
+        "more than 10% dropped (1 slide)",
+    ]
 
 
-def test_a_large_cohort_has_pages_and_no_slide_is_lost(overlay) -> None:
+def test_a_tenth_dropped_is_not_yet_many(folder) -> None:
+    thumb = Thumb(slide_id="A", picture=folder, status="done", n_kept=90, n_dropped={"pen": 10})
+    assert thumb.mark == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "picture"),
+    [("failed", "good.png"), ("done", "bad.png"), ("done", "old.png"), ("failed", NOWHERE)],
+)
+def test_a_picture_of_something_else_is_not_shown(folder, status, picture) -> None:
+    assert Thumb(slide_id="A", picture=folder / picture, status=status).panel() is None
+
+
+def test_the_slide_is_shown_without_the_legend_and_words_of_its_picture(folder) -> None:
+    panel = Thumb(slide_id="A", picture=folder / "good.png", status="done").panel()
+    assert panel is not None
+    height, width, _ = panel.pixels_HW3.shape
+    assert width / height == pytest.approx(500 / 300, rel=0.01)
+    assert np.median(panel.pixels_HW3[5:-5, 5:-5]) == 200
+    assert panel.pixels_HW3[5:-5, 5:-5].max() <= 210  # no white of the page
+
+
+def test_both_kinds_of_border_are_named_where_both_occur(folder) -> None:
+    thumbs = [
+        Thumb(slide_id=name, picture=folder / f"{name}.png", status="done", n_kept=1)
+        for name in ("good", "drawn")
+    ]
+    (page,) = contact_sheets("Two", thumbs)
+    assert keys(page) == ["kept (2)", "border of the tissue or region drawn by hand"]
+
+
+def test_a_large_cohort_has_pages_and_no_slide_is_lost(folder) -> None:
     per_page = COLUMNS * ROWS
-    thumbs = [Thumb(slide_id=f"S{i}", picture=None) for i in range(2 * per_page + 1)]
+    thumbs = [
+        Thumb(slide_id=f"S{i}", picture=folder / NOWHERE, status="left")
+        for i in range(2 * per_page + 1)
+    ]
     pages = list(contact_sheets("Many", thumbs))
-    titles = [axes.get_title().split("\n")[0] for page in pages for axes in page.axes]
-    assert [title for title in titles if title] == [thumb.slide_id for thumb in thumbs]
-    assert [page._suptitle.get_text() for page in pages] == [
+    names = [words(axes)[0] for page in pages for axes in page.axes]
+    assert names == [thumb.slide_id for thumb in thumbs]
+    assert [page.texts[0].get_text() for page in pages] == [
         f"Many, page {number} of 3" for number in (1, 2, 3)
     ]
+    assert keys(pages[0]) == [f"{MARKS['left'][2]} (30 slides)"]
 
 
-def test_a_long_name_keeps_both_ends() -> None:
+def test_long_names_and_reasons_stay_in_their_place(folder) -> None:
     name = "TCGA-CR-7395-01A-01-TS1." + "0" * 20 + "-end"
-    (page,) = contact_sheets("One", [Thumb(slide_id=name, picture=None)])
-    shown = page.axes[0].get_title().split("\n")[0]
+    thumb = Thumb(slide_id=name, picture=folder / NOWHERE, status="failed", reason="word " * 99)
+    (page,) = contact_sheets("One", [thumb])
+    shown, told = words(page.axes[0])
     assert shown.startswith("TCGA-CR-7395")
     assert shown.endswith("-end")
     assert len(shown) < len(name)
+    assert told.endswith("…")
+    page.draw_without_rendering()
+    renderer = page.canvas.get_renderer()
+    for text in page.axes[0].texts:
+        assert text.get_window_extent(renderer).y0 >= 0

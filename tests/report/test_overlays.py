@@ -1,4 +1,4 @@
-"""Tiles, scores, masks and scale bar lie where the microns say."""
+"""Scores, masks and scale bar lie where the microns say."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.collections import PolyCollection
 
-from histofed.core.quality import FLAGS, bits
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
 from histofed.errors import SlideError, StoreError
-from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
-from histofed.report import style
-from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, FLAG_LABELS
-from histofed.report.overlays import heatmap_picture, round_length_um, score_map, tile_overlay
+from histofed.report.overlays import heatmap_picture, round_length_um, score_map
 
 MPP = 0.2527
 THUMBNAIL_MPP = 20.0
@@ -36,19 +31,6 @@ def coords():
 
 
 @pytest.fixture
-def tiles(coords):
-    record = Record(
-        recipe=Recipe(spec=TileSpec()),
-        slide_id="aachen-007",
-        slide_digest="0",
-        mpp=MPP,
-        width_px0=31658,
-        height_px0=19786,
-    )
-    return SlideTiles(record=record, coords_N2=coords, tissue_N=np.ones(len(coords), np.float32))
-
-
-@pytest.fixture
 def scores(coords):
     return TileScores(
         slide_id="aachen-007",
@@ -63,29 +45,6 @@ def scores(coords):
 def heatmap(thumbnail, scores, **options):
     options = {"thumbnail_mpp": THUMBNAIL_MPP, "mpp": MPP, "head": "attention"} | options
     return heatmap_picture(thumbnail, scores=scores, **options)
-
-
-def test_the_overlay_draws_each_kept_tile_at_its_place(thumbnail, tiles):
-    figure = tile_overlay(thumbnail, thumbnail_mpp=THUMBNAIL_MPP, tiles=tiles)
-    (axes,) = figure.axes
-    (grid,) = [each for each in axes.collections if isinstance(each, PolyCollection)]
-    corners = np.array([path.vertices.min(axis=0) for path in grid.get_paths()])
-    np.testing.assert_allclose(corners, tiles.coords_N2 * MPP)
-    sides = np.array([np.ptp(path.vertices, axis=0) for path in grid.get_paths()])
-    np.testing.assert_allclose(sides, 112.0)
-    assert axes.images[0].get_extent() == [0, 8000, 5000, 0]
-    assert "aachen-007: 384 tiles of 112 µm" in figure._supxlabel.get_text()
-    assert [text.get_text() for text in axes.texts] == ["1 mm"]
-
-
-def test_the_contour_follows_a_mask_of_any_resolution(thumbnail, tiles):
-    mask = np.zeros((50, 80), bool)
-    mask[10:, 20:40] = True  # 2000..4000 um across, 1000 um down to the slide's lower edge
-    figure = tile_overlay(thumbnail, thumbnail_mpp=THUMBNAIL_MPP, tiles=tiles, tissue_mask=mask)
-    (contour,) = [each for each in figure.axes[0].collections if hasattr(each, "levels")]
-    (path,) = contour.get_paths()
-    low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
-    np.testing.assert_allclose([low, high], [[2000, 1000], [4000, 5000]], atol=1)
 
 
 def test_an_empty_mask_draws_nothing(thumbnail, scores):
@@ -133,7 +92,7 @@ def test_equal_scores_and_chosen_limits_are_drawn(thumbnail, scores):
     assert (picture.norm.vmin, picture.norm.vmax) == (0, 2)
 
 
-def test_what_cannot_be_drawn_is_refused_by_name(thumbnail, scores, tiles):
+def test_what_cannot_be_drawn_is_refused_by_name(thumbnail, scores):
     with pytest.raises(StoreError, match="no scores 'logit'; this file has: attention"):
         heatmap(thumbnail, scores, head="logit")
     with pytest.raises(StoreError, match="384 tiles of which 384 not finite"):
@@ -141,7 +100,7 @@ def test_what_cannot_be_drawn_is_refused_by_name(thumbnail, scores, tiles):
     with pytest.raises(SlideError, match=r"aachen-007.*\(250, 400\)"):
         heatmap(thumbnail[..., 0], scores)
     with pytest.raises(SlideError, match="mpp or thumbnail_mpp is wrong"):
-        tile_overlay(thumbnail, thumbnail_mpp=THUMBNAIL_MPP / 4, tiles=tiles)
+        heatmap(thumbnail, scores, thumbnail_mpp=THUMBNAIL_MPP / 4)
 
 
 @given(st.floats(1e-2, 1e6))
@@ -149,47 +108,3 @@ def test_scale_bars_are_round_and_not_too_long(about):
     length = round_length_um(about)
     assert about / 2.5 <= length <= about * (1 + 1e-6)
     assert f"{length:.6e}"[0] in "125"
-
-
-def flagged(tiles, **by_flag):
-    """Move the first tiles to the dropped ones, so many for each flag."""
-    n = sum(by_flag.values())
-    flags = np.concatenate([np.full(count, bits([flag])) for flag, count in by_flag.items()])
-    recipe = Recipe(spec=TileSpec(), quality={"drop": list(FLAGS)})
-    dropped = DroppedTiles(
-        coords_N2=tiles.coords_N2[:n], tissue_N=tiles.tissue_N[:n], flags_N=flags.astype(np.uint16)
-    )
-    return replace(
-        tiles,
-        record=replace(tiles.record, recipe=recipe),
-        coords_N2=tiles.coords_N2[n:],
-        tissue_N=tiles.tissue_N[n:],
-        dropped=dropped,
-    )
-
-
-def test_dropped_tiles_are_drawn_by_reason_with_a_legend(thumbnail, tiles):
-    found = flagged(tiles, pen=3, blur=2, fat=1)
-    figure = tile_overlay(thumbnail, thumbnail_mpp=THUMBNAIL_MPP, tiles=found)
-    kept, *others = [
-        each for each in figure.axes[0].collections if isinstance(each, PolyCollection)
-    ]
-    assert [len(each.get_paths()) for each in (kept, *others)] == [378, 3, 2, 1]
-    corners = np.array([path.vertices.min(axis=0) for path in others[0].get_paths()])
-    np.testing.assert_allclose(corners, tiles.coords_N2[:3] * MPP)
-    assert len({each.get_hatch() for each in others}) == 3  # not by colour alone
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [
-        "kept",
-        "dropped: pen (3)",
-        "dropped: out of focus (2)",
-        "dropped: fat (1)",
-    ]
-    assert "378 tiles of 112 µm kept, 6 dropped" in figure._supxlabel.get_text()
-
-
-def test_every_flag_has_its_own_look():
-    assert set(FLAG_LABELS) == set(FLAG_COLOURS) == set(FLAG_HATCHES) == set(FLAGS)
-    for looks in (FLAG_LABELS, FLAG_COLOURS, FLAG_HATCHES):
-        assert len(set(looks.values())) == len(FLAGS)
-    assert style.BLUE not in FLAG_COLOURS.values()  # that is the kept tiles'

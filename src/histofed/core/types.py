@@ -7,13 +7,16 @@ Array suffixes: N tiles.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
+
+MppSource = Literal["file", "table", "option"]
+"""Who said how many microns a pixel is: the slide's file, the table of slides, or the option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,15 @@ class SlideInfo:
         ``(width, height)`` of each pyramid level; level 0 is the largest.
     objective_power
         As the file says, or None.
+    mpp_from
+        Who said ``mpp``; None where it is not known.
     """
 
     mpp: float
     level_sizes_px: tuple[tuple[int, int], ...]
     vendor: str
     objective_power: float | None = None
+    mpp_from: MppSource | None = None
 
     @property
     def width_px0(self) -> int:

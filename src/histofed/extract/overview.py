@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BLOCK_UM = 128.0
 """A damaged slide is read in blocks of this side, so that damage costs only what it touches."""
 
+MOST_PX = 2**28
+"""Largest level that is read for a picture alone, which takes two or three seconds."""
+
 
 def overview(reader: SlideReader, mpp: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return the slide as RGB at ``mpp``, and where it could not be read ``(H, W)``.
@@ -30,6 +33,32 @@ def overview(reader: SlideReader, mpp: float) -> tuple[NDArray[np.uint8], NDArra
     except SlideUnreadable:
         return _in_blocks(reader, mpp)
     return thumbnail, np.zeros(thumbnail.shape[:2], dtype=np.bool_)
+
+
+def backdrop(
+    reader: SlideReader, thumbnail_HW3: NDArray[np.uint8], *, thumbnail_mpp: float, longer_px: int
+) -> tuple[NDArray[np.uint8], float]:
+    """Return the slide as RGB for a picture of it, and that picture's microns per pixel.
+
+    It is read again only where ``thumbnail_HW3``, which was read to find tissue, is smaller than
+    the picture, and from no level so large that it would cost more than it shows.
+
+    Parameters
+    ----------
+    thumbnail_HW3
+        The whole slide at ``thumbnail_mpp``.
+    longer_px
+        Longer side of the picture.
+    """
+    info = reader.info
+    sizes_px = info.level_sizes_px
+    few = [level for level, (width, height) in enumerate(sizes_px) if width * height <= MOST_PX]
+    if few:
+        finest_mpp = info.mpp * max(downsamples(info, few[0]))
+        mpp = max(finest_mpp, info.mpp * max(sizes_px[0]) / longer_px)
+        if mpp < thumbnail_mpp:
+            return overview(reader, mpp)[0], mpp
+    return thumbnail_HW3, thumbnail_mpp
 
 
 def _in_blocks(reader: SlideReader, mpp: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

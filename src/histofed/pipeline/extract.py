@@ -199,7 +199,14 @@ class _Extraction:
             thumbnail, _ = overview(reader, self.tissue.mpp)
             slide_id, info = tiles.record.slide_id, reader.info
             mask = tissue_mask(self.tissue, thumbnail, slide_id=slide_id, info=info)
-            write_tiles(self.tile_store, tiles, thumbnail=thumbnail, mask=mask, mpp=self.tissue.mpp)
+            write_tiles(
+                self.tile_store,
+                tiles,
+                thumbnail=thumbnail,
+                mask=mask,
+                mpp=self.tissue.mpp,
+                reader=reader,
+            )
             awaited = yield from encode_slide(
                 reader, tiles, self.feed, names=names, stain=self.stain, threads=threads
             )

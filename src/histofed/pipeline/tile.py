@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import full_grid
-from histofed.errors import NoTissue
-from histofed.extract.tiles import tile_recipe, tile_slide
+from histofed.errors import SlideError
+from histofed.extract.overview import backdrop, overview
+from histofed.extract.tiles import tile_recipe, tile_slide, tissue_mask
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
@@ -19,8 +20,15 @@ from histofed.pipeline.sharing import at_once, each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
 from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.flags import dropped_corners
-from histofed.report.overlays import tile_overlay
+from histofed.report.panels import picture_png
 from histofed.report.style import png_bytes
+from histofed.report.tile_picture import (
+    LONGER_PX,
+    Backdrop,
+    Outline,
+    problem_picture,
+    tile_picture,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +40,6 @@ if TYPE_CHECKING:
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.pipeline.schema import TileConfig
-
-SHOWN = ("done", "kept")
-"""What became of slides whose picture is on the contact sheet."""
 
 
 def run(config: TileConfig) -> int:
@@ -72,18 +77,17 @@ def run(config: TileConfig) -> int:
 
 def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
     """Write ``contact-sheet-<page>.png`` from the pictures of the slides."""
-    thumbs = []
-    for row in outcomes:
-        picture = folder / f"{row.slide_id}.png"
-        thumbs.append(
-            Thumb(
-                slide_id=row.slide_id,
-                picture=picture if row.status in SHOWN and picture.is_file() else None,
-                status=row.status,
-                n_kept=row.n_tiles,
-                n_dropped=sum(getattr(row, name) for name in FLAGS),
-            )
+    thumbs = [
+        Thumb(
+            slide_id=row.slide_id,
+            picture=folder / f"{row.slide_id}.png",
+            status=row.status,
+            reason=row.reason,
+            n_kept=row.n_tiles,
+            n_dropped={name: getattr(row, name) for name in FLAGS},
         )
+        for row in outcomes
+    ]
     title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
     number = 0
     for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
@@ -135,11 +139,11 @@ def tiles_of(
             tissue=tissue,
             quality=quality,
         )
-    except NoTissue:
-        for old in (store.path(slide.slide_id), _picture(store, slide.slide_id)):
-            old.unlink(missing_ok=True)  # of other options, with overwrite=true
+    except SlideError as problem:
+        store.path(slide.slide_id).unlink(missing_ok=True)  # of other options, with overwrite=true
+        write_problem(store, reader, tissue, slide_id=slide.slide_id, problem=problem)
         raise
-    write_tiles(store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp)
+    write_tiles(store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp, reader=reader)
     return tiles, True
 
 
@@ -150,12 +154,50 @@ def write_tiles(
     thumbnail: NDArray[np.uint8],
     mask: NDArray[np.bool_],
     mpp: float,
+    reader: SlideReader,
 ) -> None:
-    """Write the tiles of a slide and their picture, on its thumbnail at ``mpp``."""
-    figure = tile_overlay(thumbnail, thumbnail_mpp=mpp, tiles=tiles, tissue_mask=mask)
+    """Write the tiles of a slide and their picture; its thumbnail and tissue are at ``mpp``."""
+    outline = Outline(mask_HW=mask, mpp=mpp, method=tiles.record.recipe.tissue.get("method", ""))
+    figure = tile_picture(
+        _backdrop(reader, thumbnail, mpp),
+        tiles=tiles,
+        outline=outline,
+        mpp_from=reader.info.mpp_from,
+    )
     with atomic_path(_picture(store, tiles.record.slide_id)) as picture:
-        picture.write_bytes(png_bytes(figure))
+        picture.write_bytes(picture_png(figure, outline=outline))
     store.write(tiles)  # last: where it is, the picture is too
+
+
+def write_problem(
+    store: TileStore,
+    reader: SlideReader,
+    tissue: TissueMethod,
+    *,
+    slide_id: str,
+    problem: SlideError,
+) -> None:
+    """Write the picture of a slide that can be read and has no tiles, with the reason."""
+    thumbnail, _ = overview(reader, tissue.mpp)
+    try:
+        mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=reader.info)
+    except SlideError:  # no tissue is known: that may be the very problem
+        outline = None
+    else:
+        outline = Outline(mask_HW=mask, mpp=tissue.mpp, method=tissue.record.get("method", ""))
+    figure = problem_picture(
+        _backdrop(reader, thumbnail, tissue.mpp),
+        slide_id=slide_id,
+        reason=str(problem),
+        outline=outline,
+    )
+    with atomic_path(_picture(store, slide_id)) as picture:
+        picture.write_bytes(picture_png(figure, outline=outline, problem=str(problem)))
+
+
+def _backdrop(reader: SlideReader, thumbnail: NDArray[np.uint8], mpp: float) -> Backdrop:
+    pixels, picture_mpp = backdrop(reader, thumbnail, thumbnail_mpp=mpp, longer_px=LONGER_PX)
+    return Backdrop(pixels_HW3=pixels, mpp=picture_mpp)
 
 
 def _picture(store: TileStore, slide_id: str) -> Path:

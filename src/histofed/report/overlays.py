@@ -1,4 +1,4 @@
-"""Pictures of slides: where tissue and tiles are, and where the model looked.
+"""Where the model looked on a slide; and what pictures of slides share.
 
 All axes are in microns from the slide's top-left corner, so thumbnail, masks, tiles and scale bar
 need no common pixel grid.
@@ -12,25 +12,21 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
-from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import ScalarFormatter
 
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
-from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, dropped_corners, tile_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
     from numpy.typing import NDArray
 
     from histofed.core.types import TileScores
-    from histofed.io.store import SlideTiles
 
 HEAD_LABELS = {
     "attention": "attention weight",
@@ -38,78 +34,6 @@ HEAD_LABELS = {
     "evidence": "share in the logit",
 }
 TILE_ALPHA = 0.7
-
-
-def tile_overlay(
-    thumbnail_HW3: NDArray[np.uint8],
-    *,
-    thumbnail_mpp: float,
-    tiles: SlideTiles,
-    tissue_mask: NDArray[np.generic] | None = None,
-) -> Figure:
-    """Return the thumbnail with the tissue's contour, the kept tiles and why others were dropped.
-
-    Parameters
-    ----------
-    thumbnail_mpp
-        Microns per pixel of the thumbnail.
-    tissue_mask
-        ``(h, w)`` of any resolution, covering the same area as the thumbnail; above 0 is tissue.
-
-    Raises
-    ------
-    SlideError
-        The thumbnail is not RGB, or the tiles lie outside of it.
-    StoreError
-        The tiles carry no positions.
-    """
-    record = tiles.record
-    side_px0 = record.side_px0  # refuses bags without positions, which have no mpp either
-    mpp = float(record.mpp or 0)
-    corners_N2, side_um = tiles.coords_N2 * mpp, side_px0 * mpp
-    dropped = dropped_corners(tiles)
-    extent_um = _extent(thumbnail_HW3, thumbnail_mpp, corners_N2, record.slide_id)
-    with style.house_style():
-        figure, (axes,) = _panels(extent_um, 1, legend_rows=1 + (len(dropped) + 1) // 4)
-        _show(axes, thumbnail_HW3, extent_um)
-        grid = PolyCollection(
-            _squares(corners_N2, side_um),
-            facecolors=(0, 0.447, 0.698, 0.10),
-            edgecolors=(0, 0.447, 0.698, 0.85),
-            linewidths=0.4,
-        )
-        axes.add_collection(grid, autolim=False)
-        for flag, corners in dropped.items():
-            axes.add_collection(_dropped(flag, corners * mpp, side_um), autolim=False)
-        if tissue_mask is not None:
-            _contour(axes, tissue_mask, extent_um, style.INK)
-        _scale_bar(axes, extent_um, in_mm=True)
-        _legend(figure, dropped, outlined=tissue_mask is not None)
-        n_dropped = sum(len(each) for each in dropped.values())
-        also = f", {n_dropped:,} dropped" if n_dropped else ""
-        words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{also}"
-        _caption(figure, f"Slide {record.slide_id}: {words}.")
-    return figure
-
-
-def _dropped(flag: str, corners_um_N2: NDArray[np.floating], side_um: float) -> PolyCollection:
-    colour = FLAG_COLOURS[flag]
-    return PolyCollection(
-        _squares(corners_um_N2, side_um),
-        facecolors=(colour, 0.35),
-        edgecolors=colour,
-        hatch=FLAG_HATCHES[flag],
-        linewidths=0.8,
-    )
-
-
-def _legend(figure: Figure, dropped: dict[str, NDArray[np.int64]], *, outlined: bool) -> None:
-    """Say above the picture what its colours mean; hatches tell them apart without colour."""
-    counts = {flag: f" ({len(corners):,})" for flag, corners in dropped.items()}
-    keys: list[Patch | Line2D] = [*tile_keys(counts)]
-    if outlined:
-        keys.append(Line2D([], [], color=style.INK, linewidth=1.3, label="border of the tissue"))
-    figure.legend(handles=keys, loc="outside upper left", ncols=4, handleheight=1.2)
 
 
 def heatmap_picture(
@@ -144,16 +68,16 @@ def heatmap_picture(
     """
     values_N = _head_values(scores, head)
     corners_N2 = scores.coords_N2 * mpp
-    extent_um = _extent(thumbnail_HW3, thumbnail_mpp, corners_N2, scores.slide_id)
+    extent_um = slide_extent(thumbnail_HW3, thumbnail_mpp, corners_N2, scores.slide_id)
     low, high = limits or (float(values_N.min()), float(values_N.max()))
     with style.house_style():
-        figure, panels = _panels(extent_um, 2)
+        figure, panels = _panels(extent_um)
         for axes, title in zip(panels, ("Slide", "Where the model looked"), strict=True):
-            _show(axes, thumbnail_HW3, extent_um)
+            show(axes, thumbnail_HW3, extent_um)
             axes.set_title(title)
             if lesion_mask is not None:
-                _contour(axes, lesion_mask, extent_um, style.ACCENT)
-            _scale_bar(axes, extent_um, in_mm=False)
+                contour(axes, lesion_mask, extent_um, colour=style.ACCENT)
+            _scale_bar(axes, extent_um)
         coloured = panels[1].imshow(
             score_map(thumbnail_HW3.shape[:2], scores, head, mpp / thumbnail_mpp),
             extent=(0, extent_um[0], extent_um[1], 0),
@@ -212,7 +136,7 @@ def _head_values(scores: TileScores, head: str) -> NDArray[np.float32]:
     return values_N
 
 
-def _extent(
+def slide_extent(
     thumbnail_HW3: NDArray[np.uint8],
     thumbnail_mpp: float,
     corners_um_N2: NDArray[np.floating],
@@ -235,19 +159,16 @@ def _extent(
     return extent_um
 
 
-def _panels(
-    extent_um: tuple[float, float], count: int, *, legend_rows: int = 0
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels of the slide's shape, within a readable size."""
-    panel_in = 8.0 / count
-    height_in = float(np.clip(panel_in * extent_um[1] / extent_um[0], 1.6, 8.0))
-    words_in = 0.45 if count == 1 else 0.95  # caption; two panels have titles and two lines
-    words_in += 0.24 * legend_rows
-    figure = style.new_figure(8.0 + 0.9 * (count - 1), height_in + words_in)
-    return figure, list(figure.subplots(1, count, squeeze=False)[0])
+def _panels(extent_um: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with two panels of the slide's shape, within a readable size."""
+    height_in = float(np.clip(4.0 * extent_um[1] / extent_um[0], 1.6, 8.0))
+    words_in = 0.95  # titles, and a caption of two lines
+    figure = style.new_figure(8.9, height_in + words_in)
+    return figure, list(figure.subplots(1, 2))
 
 
-def _show(axes: Axes, thumbnail_HW3: NDArray[np.uint8], extent_um: tuple[float, float]) -> None:
+def show(axes: Axes, thumbnail_HW3: NDArray[np.uint8], extent_um: tuple[float, float]) -> None:
+    """Show a slide on axes in microns, without ticks."""
     width_um, height_um = extent_um
     axes.imshow(thumbnail_HW3, extent=(0, width_um, height_um, 0))
     axes.set(xlim=(0, width_um), ylim=(height_um, 0), xticks=[], yticks=[])
@@ -256,31 +177,38 @@ def _show(axes: Axes, thumbnail_HW3: NDArray[np.uint8], extent_um: tuple[float, 
         side.set(visible=True, color=style.GRID)
 
 
-def _squares(corners_um_N2: NDArray[np.floating], side_um: float) -> Sequence[NDArray[np.floating]]:
+def squares(corners_um_N2: NDArray[np.floating], side_um: float) -> Sequence[NDArray[np.floating]]:
     """Return the four corners ``(4, 2)`` of each tile."""
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
     return list(corners_um_N2[:, None, :] + unit * side_um)
 
 
-def _contour(
-    axes: Axes, mask: NDArray[np.generic], extent_um: tuple[float, float], colour: str
+def contour(
+    axes: Axes,
+    mask: NDArray[np.generic],
+    extent_um: tuple[float, float],
+    *,
+    colour: str,
+    linewidth: float = 1.3,
 ) -> None:
-    """Draw the border of a mask that covers the whole slide."""
+    """Draw the border of a mask that covers the slide from its corner to ``extent_um``."""
     inside = np.pad(np.asarray(mask) > 0, 1)  # so that a region at the slide's edge is closed
     if not inside.any():
         return
     rows, columns = mask.shape
     xs = (np.arange(-1, columns + 1) + 0.5) * extent_um[0] / columns
     ys = (np.arange(-1, rows + 1) + 0.5) * extent_um[1] / rows
-    axes.contour(xs, ys, inside, levels=[0.5], colors=[colour], linewidths=1.3)
+    lines = axes.contour(xs, ys, inside, levels=[0.5], colors=[colour], linewidths=linewidth)
+    # Dark tissue and the black of fluorescence would swallow a dark line.
+    lines.set_path_effects([withStroke(linewidth=linewidth + 1, foreground="white", alpha=0.6)])
 
 
-def _scale_bar(axes: Axes, extent_um: tuple[float, float], *, in_mm: bool) -> None:
+def _scale_bar(axes: Axes, extent_um: tuple[float, float]) -> None:
     """Draw a bar of a round length, about a fifth of the slide's width, at the bottom left."""
     width_um, height_um = extent_um
     bar_um = round_length_um(width_um / 5)
     x, y = 0.03 * width_um, height_um - 0.035 * max(width_um, height_um)
-    label = f"{bar_um / 1000:g} mm" if in_mm else f"{bar_um:,.0f} µm"
+    label = f"{bar_um:,.0f} µm"
     pane = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
     axes.plot([x, x + bar_um], [y, y], color="white", linewidth=6, alpha=0.8)
     axes.plot([x, x + bar_um], [y, y], color=style.INK, linewidth=3, solid_capstyle="butt")

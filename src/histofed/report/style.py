@@ -6,32 +6,37 @@ Figures are made as objects, never through pyplot, so a server may draw them in 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
 
 INK = "#1f2933"
 QUIET = "#6b7783"
 GRID = "#e3e7eb"
 ACCENT = "#d55e00"
 
-# Okabe & Ito 2008: told apart under every common colour blindness. Yellow is left out: too pale.
-BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = (
+# Okabe & Ito 2008: told apart under every common colour blindness.
+BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW = (
     "#0072b2",
     "#e69f00",
     "#009e73",
     "#cc79a7",
     "#56b4e9",
     "#d55e00",
+    "#f0e442",
 )
+# Without yellow: too pale for a line on white.
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
 MARKERS = ("o", "s", "D", "^", "v", "P")
 _ARMS = {"federated": BLUE, "local": ORANGE, "pooled": GREEN}
@@ -75,19 +80,76 @@ def house_style() -> AbstractContextManager[None]:
     return mpl.rc_context(_RC)
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """Return an empty figure that lays itself out; call inside `house_style`."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained", dpi=PNG_DPI)
+def new_figure(
+    width_in: float, height_in: float, *, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """Return an empty figure, which lays itself out unless ``layout`` is None.
+
+    Call inside `house_style`.
+    """
+    figure = Figure(figsize=(width_in, height_in), layout=layout, dpi=PNG_DPI)
     FigureCanvasAgg(figure)
     return figure
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """Return the figure as PNG; equal figures give equal bytes, as no date is stored."""
+def axes_at(figure: Figure, left_in: float, bottom_in: float, size_in: tuple[float, float]) -> Axes:
+    """Return axes at a place in inches from the bottom left corner of a figure, without ticks.
+
+    A picture that is not of their shape stands at their bottom left.
+    """
+    width_in, height_in = figure.get_size_inches()
+    axes = figure.add_axes(
+        (
+            left_in / width_in,
+            bottom_in / height_in,
+            size_in[0] / width_in,
+            size_in[1] / height_in,
+        )
+    )
+    axes.set(anchor="SW", xticks=[], yticks=[])
+    axes.grid(visible=False)
+    return axes
+
+
+def png_bytes(
+    figure: Figure, notes: Mapping[str, str] | None = None, *, compression: int = 6
+) -> bytes:
+    """Return the figure as PNG with texts of these names; equal figures give equal bytes.
+
+    No date is stored.
+    """
     buffer = io.BytesIO()
     with house_style():
-        figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        figure.savefig(
+            buffer,
+            format="png",
+            dpi=PNG_DPI,
+            metadata={"Software": None, **(notes or {})},
+            pil_kwargs={"compress_level": compression},
+        )
     return buffer.getvalue()
+
+
+def flowing_legend(figure: Figure, keys: Sequence[Artist], width_in: float) -> tuple[Legend, float]:
+    """Return a legend in as few rows as fit into a width, and its height in inches.
+
+    It is not in its place yet: the figure's height may depend on it.
+    """
+    for rows in range(1, max(len(keys), 1) + 1):
+        legend = figure.legend(
+            handles=list(keys),
+            loc="upper left",
+            ncols=max(math.ceil(len(keys) / rows), 1),
+            borderaxespad=0,
+            borderpad=0,
+            handleheight=1.2,
+            columnspacing=1.6,
+        )
+        size_px = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+        if rows >= len(keys) or size_px.width <= width_in * figure.dpi:
+            break
+        legend.remove()
+    return legend, size_px.height / figure.dpi if keys else 0.0
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

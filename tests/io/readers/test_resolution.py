@@ -34,7 +34,7 @@ def properties(vendor: str, mpp_x: object = None, mpp_y: object = None) -> dict[
     ],
 )
 def test_what_a_scanner_measured_is_taken(stated, expected) -> None:
-    assert slide_mpp(stated, "s.svs") == pytest.approx(expected, rel=1e-5)
+    assert slide_mpp(stated, "s.svs") == (pytest.approx(expected, rel=1e-5), "file")
     assert slide_mpp(stated, "s.svs", fallback_mpp=1.0) == slide_mpp(stated, "s.svs")
 
 
@@ -43,8 +43,8 @@ def test_dots_per_inch_of_a_generic_tiff_are_no_measurement(dpi) -> None:
     stated = properties("generic-tiff", 25_400 / dpi)
     with pytest.raises(MissingMpp, match=rf"slide s\.tif: .*\({dpi} dots per inch.*mpp_table="):
         slide_mpp(stated, "s.tif")
-    assert slide_mpp(stated, "s.tif", fallback_mpp=0.5) == 0.5
-    assert slide_mpp(stated, "s.tif", mpp=0.25, fallback_mpp=0.5) == 0.25
+    assert slide_mpp(stated, "s.tif", fallback_mpp=0.5) == (0.5, "option")
+    assert slide_mpp(stated, "s.tif", mpp=0.25, fallback_mpp=0.5) == (0.25, "table")
 
 
 @pytest.mark.parametrize("stated", [0.001, 0.0, -0.25, 25.0, 352.8])
@@ -53,7 +53,7 @@ def test_an_absurd_statement_of_a_scanner_is_not_papered_over(stated) -> None:
     for supplied in ({}, {"fallback_mpp": 0.5}):  # it did say something: look at the slide
         with pytest.raises(MissingMpp, match=r"slide s\.svs: the stated .* not a scanner's"):
             slide_mpp(said, "s.svs", **supplied)
-    assert slide_mpp(said, "s.svs", mpp=0.5) == 0.5
+    assert slide_mpp(said, "s.svs", mpp=0.5) == (0.5, "table")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_absurd_statement_of_a_scanner_is_not_papered_over(stated) -> None:
 def test_what_is_missing_is_refused_or_supplied(stated) -> None:
     with pytest.raises(MissingMpp, match=r"slide s\.svs: .*does not say"):
         slide_mpp(stated, "s.svs")
-    assert slide_mpp(stated, "s.svs", fallback_mpp=0.5) == 0.5
+    assert slide_mpp(stated, "s.svs", fallback_mpp=0.5) == (0.5, "option")
 
 
 @given(st.floats(0.1, 2.0), st.floats(0.8, 1.25))
@@ -79,9 +79,9 @@ def test_pixels_are_square_or_refused(mpp, aspect) -> None:
     if max(aspect, 1 / aspect) > 1.0101:
         with pytest.raises(SlideError, match="not square"):
             slide_mpp(stated, "s.svs")
-        assert slide_mpp(stated, "s.svs", mpp=0.3) == 0.3
+        assert slide_mpp(stated, "s.svs", mpp=0.3) == (0.3, "table")
     elif max(aspect, 1 / aspect) < 1.0099:
-        found = slide_mpp(stated, "s.svs")
+        found, _ = slide_mpp(stated, "s.svs")
         assert found == pytest.approx(mpp * math.sqrt(aspect))
 
 

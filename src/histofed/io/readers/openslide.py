@@ -135,8 +135,12 @@ def open_openslide(
         msg = f"slide {path.name}: OpenSlide cannot open it ({error}); copy it again or remove it"
         raise SlideUnreadable(msg) from error
     try:
+        found_mpp, mpp_from = slide_mpp(
+            slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp
+        )
         info = SlideInfo(
-            mpp=slide_mpp(slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp),
+            mpp=found_mpp,
+            mpp_from=mpp_from,
             level_sizes_px=tuple(slide.level_dimensions),
             vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),

@@ -16,6 +16,8 @@ from histofed.errors import ConfigError, MissingMpp, SlideError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histofed.core.types import MppSource
+
 MPP_X, MPP_Y, VENDOR = "openslide.mpp-x", "openslide.mpp-y", "openslide.vendor"
 
 PLAUSIBLE_MPP = (0.05, 20.0)
@@ -37,8 +39,8 @@ def slide_mpp(
     *,
     mpp: float | None = None,
     fallback_mpp: float | None = None,
-) -> float:
-    """Return the microns per level-0 pixel of a slide.
+) -> tuple[float, MppSource]:
+    """Return the microns per level-0 pixel of a slide, and who said so.
 
     Parameters
     ----------
@@ -65,20 +67,20 @@ def slide_mpp(
             msg = f"slide {slide}: mpp={value} was supplied; microns per pixel are positive"
             raise ConfigError(msg)
     if mpp is not None:
-        return mpp
+        return mpp, "table"
     mpp_x, mpp_y = _number(properties, MPP_X), _number(properties, MPP_Y)
     remedy = "supply it with mpp=... (microns per pixel), mpp_table=FILE, or in the cohort table's "
     remedy += "column mpp"
     if mpp_x is None or mpp_y is None:
         if fallback_mpp is not None:
-            return fallback_mpp
+            return fallback_mpp, "option"
         msg = f"slide {slide}: the file does not say its microns per pixel; {remedy}"
         raise MissingMpp(msg)
     bare = properties.get(VENDOR, "unknown") in BARE_TAGS
     low, high = PLAUSIBLE_TAG_MPP if bare else PLAUSIBLE_MPP
     if not (low <= mpp_x <= high and low <= mpp_y <= high):
         if bare and fallback_mpp is not None:
-            return fallback_mpp  # dots per inch of a screen say nothing of the slide
+            return fallback_mpp, "option"  # dots per inch of a screen say nothing of the slide
         dots = f" ({25_400 / mpp_x:.0f} dots per inch in its TIFF tags)" if bare else ""
         msg = (
             f"slide {slide}: the stated {mpp_x:g} x {mpp_y:g} microns per pixel{dots} is not a "
@@ -91,7 +93,7 @@ def slide_mpp(
             f"export the slide with square pixels, or {remedy}"
         )
         raise SlideError(msg)
-    return math.sqrt(mpp_x * mpp_y)
+    return math.sqrt(mpp_x * mpp_y), "file"
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:
