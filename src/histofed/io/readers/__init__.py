@@ -58,9 +58,7 @@ def open_slide(
     if not fast:
         return reference
     try:
-        reader = open_tiff(path, reference)
+        return open_tiff(path, reference)
     except NotForTiffReader as reason:
         reference.rule = f"openslide: {reason}"
         return reference
-    reference.close()
-    return reader

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import imagecodecs
 import numpy as np
+import simplejpeg
 import tifffile
 
 from histofed.io.readers.blocks import Axis
@@ -24,8 +24,12 @@ VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
 """Families whose levels are plain tiled directories; others overlap, stitch or hide them."""
 
 
-JPEG_END = b"\xff\xd9"
-"""The marker "end of image" (ITU T.81, table B.1)."""
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+"""The markers "start of image" and "end of image" (ITU T.81, table B.1)."""
+
+JPEG_IS_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""The application segment 14 by which a JPEG says that its colours are not transformed (ITU T.872,
+6.5.3)."""
 
 
 class NotForTiffReader(Exception):
@@ -43,7 +47,8 @@ class StoredLevel:
     offsets_bytes, lengths_bytes
         Where each block is, row by row; length 0 is a block that was never written.
     decode
-        Compressed bytes and number of a block -> pixels ``(height, width, 3)``.
+        Compressed bytes and number of a block -> pixels ``(height, width, 3)``. It raises
+        `ValueError` or `RuntimeError` for damage.
     """
 
     axes: tuple[Axis, Axis]
@@ -131,22 +136,22 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
 
 
 def _jpeg_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
-    shape, tables = (page.tilelength, page.tilewidth, 3), page.jpegtables
-    # Some scanners store RGB as it is; the marker of JFIF would say that it is YCbCr.
-    is_rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
+    shape = (page.tilelength, page.tilewidth, 3)
+    tables = (page.jpegtables or JPEG_START).removesuffix(JPEG_END)
+    if page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif:
+        tables += JPEG_IS_RGB  # some scanners store RGB as it is, and say so in the tag only
 
     def pixels(data: bytes, _number: int) -> NDArray[np.uint8]:
-        # The decoder fills with grey what a JPEG that ends early leaves open.
-        if not data.endswith(JPEG_END) and not data.rstrip(b"\0").endswith(JPEG_END):
-            msg = "its JPEG ends early"
+        if not data.startswith(JPEG_START):
+            msg = "no JPEG is there"
             raise ValueError(msg)
-        block = imagecodecs.jpeg8_decode(
-            data,
-            tables=tables,
-            colorspace="RGB" if is_rgb else None,
-            outcolorspace="RGB",
-            out=cached_memory(shape),
+        # libjpeg only warns of most damage, and makes pixels up: strict refuses.
+        block = simplejpeg.decode_jpeg(
+            tables + data.removeprefix(JPEG_START), buffer=cached_memory(shape), strict=True
         )
+        if block.shape != shape:
+            msg = f"it is {block.shape[1]} x {block.shape[0]} pixels, not {shape[1]} x {shape[0]}"
+            raise ValueError(msg)
         return np.asarray(block)
 
     return pixels
