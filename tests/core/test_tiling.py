@@ -22,6 +22,7 @@ from histofed.core.tiling import (
     TileSpec,
     box_means,
     check_resolution,
+    check_size,
     downsamples,
     full_grid,
     level_box,
@@ -67,7 +68,8 @@ def tilings(draw: st.DrawFn) -> tuple[TileSpec, SlideInfo]:
     ratio = draw(any_ratio | st.sampled_from(usual) if usual else any_ratio)
     overlap_px = draw(st.sampled_from([0, 0, 13, 100]))
     spec = TileSpec(size_px=size_px, mpp=ratio * info.mpp, overlap_px=overlap_px)
-    check_resolution(spec, info, "S1")
+    check_resolution(spec.mpp, info, "S1", option="tiling.mpp")
+    check_size(spec, info, "S1")
     return spec, info
 
 
@@ -277,10 +279,20 @@ def test_a_slide_smaller_than_a_tile_has_none() -> None:
 
 
 def test_inventing_detail_is_refused_by_name() -> None:
-    spec = TileSpec(mpp=0.5)
-    check_resolution(spec, slide_info(0.5032, (9000, 9000)), "S1")
-    with pytest.raises(SlideError, match=r"slide S1: level 0 is at 1 .* 0\.5 asked .*tiling\.mpp"):
-        check_resolution(spec, slide_info(1.0, (9000, 9000)), "S1")
+    check_resolution(0.5, slide_info(0.5032, (9000, 9000)), "S1", option="tiling.mpp")
+    coarse = slide_info(1.0, (9000, 9000))
+    for option in ("tiling.mpp", "quality.mpp"):
+        named = rf"slide S1: level 0 is at 1 .*its file.* 0\.5 of {option}; .* set {option} to 1"
+        with pytest.raises(SlideError, match=named):
+            check_resolution(0.5, coarse, "S1", option=option)
+
+
+def test_a_slide_smaller_than_a_tile_is_refused_by_name() -> None:
+    check_size(TileSpec(), slide_info(0.5, (224, 224)), "S1")
+    check_size(TileSpec(), slide_info(0.5032, (223, 223)), "S1")  # within rounding
+    named = r"slide S1: 111\.1 x 89\.18 um \(4443 x 3567 pixels at 0\.025 .*its file\) .*112 um"
+    with pytest.raises(SlideError, match=named):
+        check_size(TileSpec(), slide_info(0.025, (4443, 3567)), "S1")
 
 
 @pytest.mark.parametrize(

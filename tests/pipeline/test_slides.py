@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -183,11 +184,23 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     command = ["tile", f"slides={slide}", f"work={tmp_path}"]
     assert main(command) == 0
     assert (tmp_path / "tiles" / "good.h5").is_file()
-    assert main([*command, "tiling.size_px=3000", "overwrite=true"]) == 0
+    assert main([*command, "tissue.min_area_um2=1e9", "overwrite=true"]) == 0
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("empty", "0")
     assert not (tmp_path / "tiles" / "good.h5").exists()
     assert not (tmp_path / "tiles" / "good.png").exists()
+
+
+def test_a_slide_that_holds_no_tile_has_failed_and_says_which_number_is_wrong(
+    slide, tmp_path, table
+):
+    """As a slip of the pen in the table of resolutions makes it."""
+    mpps = tmp_path / "mpp.csv"
+    mpps.write_text("slide,mpp\ngood,0.06\n")
+    assert main(["tile", f"slides={slide}", f"work={tmp_path}", f"mpp_table={mpps}"]) == 3
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert row["status"] == "failed"
+    assert re.search(r"54 x 54 um .* 0\.06 .*its row in a table.* tile of 112 um", row["reason"])
 
 
 def test_without_overwrite_an_empty_slide_costs_no_features(small_slide, tmp_path, table):

@@ -49,12 +49,15 @@ class SlideInfo:
         ``(width, height)`` of each pyramid level; level 0 is the largest.
     objective_power
         As the file says, or None.
+    mpp_source
+        What says the ``mpp``, for messages.
     """
 
     mpp: float
     level_sizes_px: tuple[tuple[int, int], ...]
     vendor: str
     objective_power: float | None = None
+    mpp_source: str = "its file"
 
     @property
     def width_px0(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.quality import FLAGS, bits, first_flag
-from histofed.core.tiling import TileSpec, box_means, check_resolution, full_grid
+from histofed.core.tiling import TileSpec, box_means, check_resolution, check_size, full_grid
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec, flags_of, foreign_light
@@ -74,10 +74,10 @@ def tile_slide(
     SlideUnreadable
         Too much of the slide cannot be read.
     SlideError
-        The slide is too coarse for the tiles.
+        The slide is too coarse for what is asked, or smaller than a tile.
     """
     info = reader.info
-    check_resolution(spec, info, slide_id)
+    _check_asked(spec, tissue, quality, info=info, slide_id=slide_id)
     thumbnail, unreadable = overview(reader, tissue.mpp)
     light = _check_light(thumbnail, slide_id, quality)
     mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=info)
@@ -87,11 +87,11 @@ def tile_slide(
     lost_N = box_means(unreadable, coords_N2, side_px0, px0_per_px) > 0
     found = (tissue_N >= spec.least_tissue) | lost_N
     if not found.any():
-        most = f"{tissue_N.max():.0%}" if len(tissue_N) else "no whole tile fits; it holds 0%"
         msg = (
             f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
-            f"{spec.least_tissue:.0%} tissue (the fullest: {most}); lower tiling.min_tissue or "
-            "tiling.min_tissue_um2, choose another tissue=..., or look at the slide"
+            f"{spec.least_tissue:.0%} tissue (the fullest: {tissue_N.max():.0%}); lower "
+            "tiling.min_tissue or tiling.min_tissue_um2, choose another tissue=..., or look at the "
+            "slide"
         )
         raise NoTissue(msg)
     record = Record.of(
@@ -111,6 +111,29 @@ def tile_slide(
         msg = f"slide {slide_id}: parts of it cannot be read; copy it again"
         raise SlideUnreadable(msg)
     return tiles, thumbnail, mask
+
+
+def _check_asked(
+    spec: TileSpec,
+    tissue: TissueMethod,
+    quality: QualitySpec | None,
+    *,
+    info: SlideInfo,
+    slide_id: str,
+) -> None:
+    """Refuse, before any pixel is read, what the slide is too coarse or too small for."""
+    check_resolution(spec.mpp, info, slide_id, option="tiling.mpp")
+    check_resolution(tissue.mpp, info, slide_id, option="tissue.mpp")
+    if quality is not None:
+        look = _coarse(spec, quality)
+        check_resolution(look.mpp, info, slide_id, option="quality.mpp")
+    check_size(spec, info, slide_id)
+
+
+def _coarse(spec: TileSpec, quality: QualitySpec) -> TileSpec:
+    """Return the same tiles as they are looked at for quality."""
+    size_px = max(round(spec.side_um / quality.mpp), 1)
+    return TileSpec(size_px=size_px, mpp=spec.side_um / size_px)
 
 
 def tissue_mask(
@@ -235,9 +258,7 @@ def _looked_at(
     """Return the flags of each tile, from its pixels at a coarse resolution."""
     asked = tiles.record.recipe.spec
     assert asked is not None
-    size_px = max(round(asked.side_um / quality.mpp), 1)
-    spec = TileSpec(size_px=size_px, mpp=asked.side_um / size_px)
-    check_resolution(spec, reader.info, f"{tiles.record.slide_id} (quality.mpp)")
+    spec = _coarse(asked, quality)
     flags_N = np.full(len(tiles.coords_N2), bits(["unreadable"]), dtype=np.uint16)
     rows_N = np.flatnonzero(~skip_N)
     for numbers_B, tiles_BHW3 in read_batches(

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from histofed.errors import ConfigError, MissingMpp, SlideError
-from histofed.io.readers.resolution import slide_mpp
+from histofed.io.readers.resolution import slide_resolution
+
+
+def slide_mpp(stated: dict[str, str], slide: str, **supplied: float) -> float:
+    return slide_resolution(stated, slide, **supplied).mpp
 
 
 def properties(vendor: str, mpp_x: object = None, mpp_y: object = None) -> dict[str, str]:
@@ -90,3 +94,12 @@ def test_pixels_are_square_or_refused(mpp, aspect) -> None:
 def test_what_is_supplied_must_be_positive(name, value) -> None:
     with pytest.raises(ConfigError, match=r"slide s\.svs: mpp=.*positive"):
         slide_mpp(properties("aperio", 0.25), "s.svs", **{name: value})
+
+
+def test_who_says_the_resolution_is_told() -> None:
+    said, silent = properties("aperio", 0.25), properties("aperio")
+    screen = properties("generic-tiff", 25_400 / 96)
+    assert slide_resolution(said, "s.svs", fallback_mpp=0.5) == (0.25, "its file")
+    assert slide_resolution(said, "s.svs", mpp=0.3) == (0.3, "its row in a table")
+    for stated in (silent, screen):
+        assert slide_resolution(stated, "s.svs", fallback_mpp=0.5) == (0.5, "mpp=0.5")

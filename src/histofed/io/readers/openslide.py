@@ -12,7 +12,7 @@ from PIL import Image
 from histofed.core.types import SlideInfo
 from histofed.errors import HistofedError, SlideUnreadable
 from histofed.io.readers.base import read_thumbnail
-from histofed.io.readers.resolution import slide_mpp
+from histofed.io.readers.resolution import slide_resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +135,12 @@ def open_openslide(
         msg = f"slide {path.name}: OpenSlide cannot open it ({error}); copy it again or remove it"
         raise SlideUnreadable(msg) from error
     try:
+        resolution = slide_resolution(
+            slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp
+        )
         info = SlideInfo(
-            mpp=slide_mpp(slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp),
+            mpp=resolution.mpp,
+            mpp_source=resolution.source,
             level_sizes_px=tuple(slide.level_dimensions),
             vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),

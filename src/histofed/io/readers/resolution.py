@@ -9,8 +9,9 @@ that number is a measurement. In a generic TIFF it comes from the resolution tag
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.errors import ConfigError, MissingMpp, SlideError
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ MPP_X, MPP_Y, VENDOR = "openslide.mpp-x", "openslide.mpp-y", "openslide.vendor"
 PLAUSIBLE_MPP = (0.05, 20.0)
 """Outside this range a stated resolution is a default of the software, not a measurement."""
 
-PLAUSIBLE_TAG_MPP = (0.05, 5.0)
-"""The same of bare TIFF tags: 5 um is a 2x objective, and 4800 dots per inch are 5.3 um."""
+PLAUSIBLE_TAG_MPP = (MIN_MPP, MAX_MPP)
+"""The same of bare TIFF tags: 4800 dots per inch are 5.3 um."""
 
 BARE_TAGS = ("generic-tiff", "unknown")
 """Vendors whose resolution is only that of the TIFF tags."""
@@ -31,13 +32,20 @@ MAX_MPP_ASPECT = 1.01
 """Largest ratio of the horizontal to the vertical resolution that still counts as square."""
 
 
-def slide_mpp(
+class Resolution(NamedTuple):
+    """Microns per level-0 pixel, and what says so."""
+
+    mpp: float
+    source: str
+
+
+def slide_resolution(
     properties: Mapping[str, str],
     slide: str,
     *,
     mpp: float | None = None,
     fallback_mpp: float | None = None,
-) -> float:
+) -> Resolution:
     """Return the microns per level-0 pixel of a slide.
 
     Parameters
@@ -65,20 +73,21 @@ def slide_mpp(
             msg = f"slide {slide}: mpp={value} was supplied; microns per pixel are positive"
             raise ConfigError(msg)
     if mpp is not None:
-        return mpp
+        return Resolution(mpp, "its row in a table")
+    fallback = None if fallback_mpp is None else Resolution(fallback_mpp, f"mpp={fallback_mpp:g}")
     mpp_x, mpp_y = _number(properties, MPP_X), _number(properties, MPP_Y)
     remedy = "supply it with mpp=... (microns per pixel), mpp_table=FILE, or in the cohort table's "
     remedy += "column mpp"
     if mpp_x is None or mpp_y is None:
-        if fallback_mpp is not None:
-            return fallback_mpp
+        if fallback is not None:
+            return fallback
         msg = f"slide {slide}: the file does not say its microns per pixel; {remedy}"
         raise MissingMpp(msg)
     bare = properties.get(VENDOR, "unknown") in BARE_TAGS
     low, high = PLAUSIBLE_TAG_MPP if bare else PLAUSIBLE_MPP
     if not (low <= mpp_x <= high and low <= mpp_y <= high):
-        if bare and fallback_mpp is not None:
-            return fallback_mpp  # dots per inch of a screen say nothing of the slide
+        if bare and fallback is not None:
+            return fallback  # dots per inch of a screen say nothing of the slide
         dots = f" ({25_400 / mpp_x:.0f} dots per inch in its TIFF tags)" if bare else ""
         msg = (
             f"slide {slide}: the stated {mpp_x:g} x {mpp_y:g} microns per pixel{dots} is not a "
@@ -91,7 +100,7 @@ def slide_mpp(
             f"export the slide with square pixels, or {remedy}"
         )
         raise SlideError(msg)
-    return math.sqrt(mpp_x * mpp_y)
+    return Resolution(math.sqrt(mpp_x * mpp_y), "its file")
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:
