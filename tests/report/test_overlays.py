@@ -188,6 +188,17 @@ def test_dropped_tiles_are_drawn_by_reason_with_a_legend(thumbnail, tiles):
     assert "378 tiles of 112 µm kept, 6 dropped" in figure._supxlabel.get_text()
 
 
+def test_kept_tiles_that_are_flagged_are_counted(thumbnail, tiles):
+    flags = np.zeros(len(tiles.coords_N2), dtype=np.uint16)
+    flags[:30] |= np.uint16(bits(["off_stain"]))
+    flags[28:33] |= np.uint16(bits(["fat"]))
+    figure = tile_overlay(
+        thumbnail, thumbnail_mpp=THUMBNAIL_MPP, tiles=replace(tiles, flags_N=flags)
+    )
+    said = "384 tiles of 112 µm kept (flagged all the same: off stain 30, fat 5)"
+    assert said in " ".join(figure._supxlabel.get_text().split())
+
+
 def test_every_flag_has_its_own_look():
     assert set(FLAG_LABELS) == set(FLAG_COLOURS) == set(FLAG_HATCHES) == set(FLAGS)
     for looks in (FLAG_LABELS, FLAG_COLOURS, FLAG_HATCHES):

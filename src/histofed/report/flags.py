@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch
 
-from histofed.core.quality import FLAGS, first_flag
+from histofed.core.quality import FLAGS, bits, first_flag
 from histofed.report import style
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ def dropped_corners(tiles: SlideTiles) -> dict[str, NDArray[np.int64]]:
     first = np.array(first_flag(tiles.dropped.flags_N, asked))
     found = {flag: tiles.dropped.coords_N2[first == flag] for flag in FLAGS}
     return {flag: corners for flag, corners in found.items() if len(corners)}
+
+
+def flagged_words(tiles: SlideTiles) -> str:
+    """Return how many kept tiles have which flag all the same, in brackets; nothing if none has."""
+    if tiles.flags_N is None:
+        return ""
+    counts = {flag: int((tiles.flags_N & bits([flag]) > 0).sum()) for flag in FLAGS}
+    found = [f"{FLAG_LABELS[flag]} {count:,}" for flag, count in counts.items() if count]
+    return f" (flagged all the same: {', '.join(found)})" if found else ""
 
 
 def tile_keys(dropped: Mapping[str, str]) -> list[Patch]:

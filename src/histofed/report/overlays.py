@@ -19,7 +19,13 @@ from matplotlib.ticker import ScalarFormatter
 
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
-from histofed.report.flags import FLAG_COLOURS, FLAG_HATCHES, dropped_corners, tile_keys
+from histofed.report.flags import (
+    FLAG_COLOURS,
+    FLAG_HATCHES,
+    dropped_corners,
+    flagged_words,
+    tile_keys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +92,7 @@ def tile_overlay(
         _legend(figure, dropped, outlined=tissue_mask is not None)
         n_dropped = sum(len(each) for each in dropped.values())
         also = f", {n_dropped:,} dropped" if n_dropped else ""
-        words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{also}"
+        words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{flagged_words(tiles)}{also}"
         _caption(figure, f"Slide {record.slide_id}: {words}.")
     return figure
 
