@@ -165,7 +165,7 @@ def _check_light(
         msg = (
             f"slide {slide_id}: not white light through a stain: {reason}; leave the slide out, or "
             "let it through with its tiles flagged (quality.allow_off_stain=true) and its tissue "
-            "drawn (tissue=regions): in such colours tissue may be taken for glass, and glass for it"
+            "drawn (tissue=regions): in such colours tissue may be taken for glass, or glass for it"
         )
         raise OffStain(msg)
     return np.uint16(bits(["off_stain"]))
