@@ -160,9 +160,12 @@ def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):
             assert "either slides=SLIDE_OR_FOLDER or cohort=TABLE" in capsys.readouterr().err
     assert main(["tile", "slides=nowhere", f"work={tmp_path}"]) == 2
     assert "nowhere" in capsys.readouterr().err
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "sub").mkdir(parents=True)
+    for name in ("a.czi", "sub/notes.txt"):
+        (tmp_path / "empty" / name).touch()
     assert main(["tile", f"slides={tmp_path / 'empty'}", f"work={tmp_path}"]) == 2
-    assert "no slide found" in capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"no slide found in \S*empty: it holds 2 other files; .*\.dcm, .*\.svs", said)
 
 
 def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
@@ -247,7 +250,7 @@ def test_a_message_with_brackets_is_shown_as_it_is(slide, tmp_path, capsys):
     assert "x[bold]y" in capsys.readouterr().out
 
 
-def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, table):
+def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, table, capsys):
     picture = tissue_picture()
     picture[60:120, 60:120] = (20, 140, 60)  # 7% of the first tile is pen
     path = write_pyramid(tmp_path / "penned.svs", picture, mpp=MPP)
@@ -266,9 +269,11 @@ def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, tabl
     row, n_kept = tiled("dropped")
     assert (row["n_tiles"], row["pen"], row["no_tissue"], row["flagged"]) == ("15", "1", "0", "0")
     assert n_kept == 15
+    assert "flagged" not in capsys.readouterr().out
     row, n_kept = tiled("kept", "quality.drop=[]")
     assert (row["n_tiles"], row["pen"], row["flagged"]) == ("16", "0", "1")
     assert n_kept == 16
+    assert "1 of them (quality.drop drops more)" in capsys.readouterr().out
 
 
 def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, table):
