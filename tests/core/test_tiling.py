@@ -278,6 +278,24 @@ def test_a_slide_smaller_than_a_tile_has_none() -> None:
     assert box_means(np.ones((3, 3)), grid, 224.0, 16.0).shape == (0,)
 
 
+@given(tilings())
+def test_tiles_over_the_border_go_on_with_the_grid_and_reach_the_end(tiling) -> None:
+    spec, info = tiling
+    side, step = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
+    whole, over = full_grid(spec, info), full_grid(spec, info, over_border=True)
+    size = np.array([info.width_px0, info.height_px0])
+    every = np.concatenate([whole, over])
+    assert ((every + side).max(axis=0) >= size - 1).all()
+    assert (over + side > size).any(axis=1).all()
+    assert len(np.unique(every, axis=0)) == len(every)
+    xs, ys = (np.unique(every[:, axis]) for axis in (0, 1))
+    assert len(every) == len(xs) * len(ys)
+    for found in (xs, ys):
+        np.testing.assert_array_equal(found, np.rint(np.arange(len(found)) * step))
+    for found, kept in ((xs, whole[:, 0]), (ys, whole[:, 1])):
+        assert len(found) - len(np.unique(kept)) in (0, 1)
+
+
 def test_inventing_detail_is_refused_by_name() -> None:
     check_resolution(0.5, slide_info(0.5032, (9000, 9000)), "S1", option="tiling.mpp")
     coarse = slide_info(1.0, (9000, 9000))

@@ -22,6 +22,7 @@ from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.extract.tissue import OtsuSaturation
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
+from histofed.io.store import TileStore
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "cmu_tiles.json"
 CMU = "slides/CMU-1-Small-Region.svs"
@@ -180,6 +181,18 @@ def test_a_slide_smaller_than_a_tile_is_refused(tmp_path) -> None:
         pytest.raises(SlideError, match=r"slide cmu: 100 x 100 um .* no whole tile of 112 um"),
     ):
         tiled(slide)
+
+
+def test_tissue_at_the_border_that_holds_no_tile_is_counted(tmp_path) -> None:
+    picture = np.full((448, 448 + 180, 3), 243, np.uint8)
+    picture[:, 224:] = (180, 90, 150)  # two whole tiles, and two that would be 80% tissue
+    path = write_pyramid(tmp_path / "e.svs", picture, mpp=0.5)
+    with open_slide(path) as slide:
+        tiles = tiled(slide)[0]
+    assert (len(tiles.coords_N2), tiles.n_over_border) == (2, 2)
+    store = TileStore(tmp_path / "tiles")
+    store.write(tiles)
+    assert store.read("cmu").n_over_border == 2
 
 
 @pytest.mark.parametrize("option", ["tissue.mpp", "quality.mpp"])

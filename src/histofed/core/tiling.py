@@ -209,8 +209,15 @@ def check_size(spec: TileSpec, info: SlideInfo, slide_id: str) -> None:
         raise SlideError(msg)
 
 
-def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
+def full_grid(spec: TileSpec, info: SlideInfo, *, over_border: bool = False) -> NDArray[np.int64]:
     """Return the corners of every whole tile of the slide, row by row.
+
+    A tile that would hang over the slide's right or lower border is none: part of it was not seen.
+
+    Parameters
+    ----------
+    over_border
+        Return those tiles instead, at most one column and one row of them.
 
     Returns
     -------
@@ -220,14 +227,20 @@ def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
     """
     side_px0, step_px0 = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
 
-    def corners(length_px0: int) -> NDArray[np.int64]:
+    def corners(length_px0: int) -> tuple[NDArray[np.int64], int]:
         # A tile that ends within half a pixel of the border is whole: that is rounding.
-        count = math.floor((length_px0 - side_px0 + 0.5) / step_px0) + 1
-        starts: NDArray[np.int64] = np.rint(np.arange(max(count, 0)) * step_px0).astype(np.int64)
-        return starts
+        n_whole = max(math.floor((length_px0 - side_px0 + 0.5) / step_px0) + 1, 0)
+        end_px0 = (n_whole - 1) * step_px0 + side_px0 if n_whole else 0.0
+        n_over = int(over_border and end_px0 < length_px0 - 0.5)
+        starts: NDArray[np.int64] = np.rint(np.arange(n_whole + n_over) * step_px0).astype(np.int64)
+        return starts, n_whole
 
-    xs, ys = corners(info.width_px0), corners(info.height_px0)
+    (xs, n_columns), (ys, n_rows) = corners(info.width_px0), corners(info.height_px0)
     grid: NDArray[np.int64] = np.stack(np.meshgrid(xs, ys), axis=-1)
+    if over_border:
+        over = np.ones(grid.shape[:2], dtype=np.bool_)
+        over[:n_rows, :n_columns] = False
+        return grid[over]
     return grid.reshape(-1, 2)
 
 

@@ -101,8 +101,13 @@ def tile_slide(
         info,
         source_digest=tissue.source_digest(slide_id),
     )
+    over_N2 = full_grid(spec, info, over_border=True)
+    over_N = box_means(mask, over_N2, side_px0, px0_per_px)
     tiles = SlideTiles(
-        record=record, coords_N2=coords_N2[found], tissue_N=tissue_N[found].astype(np.float32)
+        record=record,
+        coords_N2=coords_N2[found],
+        tissue_N=tissue_N[found].astype(np.float32),
+        n_over_border=int((over_N >= spec.least_tissue).sum()),
     )
     if quality is not None:
         known_N = _unreadable(lost_N[found]) | light

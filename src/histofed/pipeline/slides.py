@@ -44,6 +44,8 @@ class Outcome:
         Tiles kept.
     no_tissue
         Tiles of the grid that hold too little tissue.
+    over_border
+        Tiles with enough tissue that are none, as they hang over the slide's border.
     unreadable, off_stain, pen, blur, dark, fat
         Tiles dropped by that flag, each counted once, by its first.
     flagged
@@ -66,6 +68,7 @@ class Outcome:
     status: str
     n_tiles: int = 0
     no_tissue: int = 0
+    over_border: int = 0
     unreadable: int = 0
     off_stain: int = 0
     pen: int = 0

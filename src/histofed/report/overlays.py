@@ -92,6 +92,8 @@ def tile_overlay(
         _legend(figure, dropped, outlined=tissue_mask is not None)
         n_dropped = sum(len(each) for each in dropped.values())
         also = f", {n_dropped:,} dropped" if n_dropped else ""
+        if tiles.n_over_border:
+            also += f"; {tiles.n_over_border:,} with tissue hang over the border and are none"
         words = f"{len(corners_N2):,} tiles of {side_um:g} µm kept{flagged_words(tiles)}{also}"
         _caption(figure, f"Slide {record.slide_id}: {words}.")
     return figure
