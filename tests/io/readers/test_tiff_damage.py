@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from histofed.errors import SlideUnreadable
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
 
@@ -105,3 +106,18 @@ def test_a_made_slide_loses_what_openslide_cannot_read(tmp_path, stored, seed) -
             colours = {"photometric": "rgb", "compressionargs": {"outcolorspace": "rgb"}}
         tifffile.imwrite(source, picture, tile=(128, 128), compression="jpeg", **colours)
     check_the_same_is_lost(source, tmp_path / "hurt.svs", seed)
+
+
+def test_a_damaged_size_takes_no_memory(test_data, tmp_path) -> None:
+    source = test_data / REAL["jpeg2000"]
+    content = bytearray(source.read_bytes())
+    with tifffile.TiffFile(source) as file:
+        at = file.pages[0].dataoffsets[0] + 8  # after SOC, SIZ, its length and its profile
+    assert content[at : at + 8] == (256).to_bytes(4, "big") * 2
+    content[at : at + 8] = (60_000).to_bytes(4, "big") * 2
+    path = tmp_path / "hurt.svs"
+    path.write_bytes(content)
+    with open_slide(path, fallback_mpp=0.25) as slide:
+        assert slide.rule == "tiff"
+        with pytest.raises(SlideUnreadable, match="it is 60000 x 60000 pixels, not 256 x 256"):
+            slide.read(0, 0, 0, width_px=9, height_px=9)

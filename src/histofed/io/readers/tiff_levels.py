@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
 
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 """The markers "start of image" and "end of image" (ITU T.81, table B.1)."""
+
+J2K_START = b"\xff\x4f\xff\x51"
+"""The markers that begin a JPEG 2000 codestream; its size follows (ITU T.800, A.5.1)."""
 
 JPEG_IS_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """The application segment 14 by which a JPEG says that its colours are not transformed (ITU T.872,
@@ -173,8 +177,19 @@ def _other_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np
     decode, tables = page.decode, page.jpegtables
 
     def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
+        if data.startswith(J2K_START):
+            _check_j2k_size(data, page)
         block, _, _ = decode(data, number, jpegtables=tables)
         assert block is not None  # only empty data gives none
         return np.asarray(block[0])
 
     return pixels
+
+
+def _check_j2k_size(data: bytes, page: tifffile.TiffPage) -> None:
+    """Refuse a damaged size before memory is taken for it; edges of the slide may be cut."""
+    right, bottom, left, top = struct.unpack_from(">4I", data.ljust(24, b"\0"), 8)
+    if not (0 < right - left <= page.tilewidth and 0 < bottom - top <= page.tilelength):
+        msg = f"it is {right - left} x {bottom - top} pixels, not {page.tilewidth} x "
+        msg += f"{page.tilelength}"
+        raise ValueError(msg)
