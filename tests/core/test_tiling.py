@@ -22,6 +22,7 @@ from histofed.core.tiling import (
     TileSpec,
     box_means,
     check_resolution,
+    check_size,
     downsamples,
     full_grid,
     level_box,
@@ -67,7 +68,8 @@ def tilings(draw: st.DrawFn) -> tuple[TileSpec, SlideInfo]:
     ratio = draw(any_ratio | st.sampled_from(usual) if usual else any_ratio)
     overlap_px = draw(st.sampled_from([0, 0, 13, 100]))
     spec = TileSpec(size_px=size_px, mpp=ratio * info.mpp, overlap_px=overlap_px)
-    check_resolution(spec, info, "S1")
+    check_resolution(spec.mpp, info, "S1", option="tiling.mpp")
+    check_size(spec, info, "S1")
     return spec, info
 
 
@@ -276,11 +278,39 @@ def test_a_slide_smaller_than_a_tile_has_none() -> None:
     assert box_means(np.ones((3, 3)), grid, 224.0, 16.0).shape == (0,)
 
 
+@given(tilings())
+def test_tiles_over_the_border_go_on_with_the_grid_and_reach_the_end(tiling) -> None:
+    spec, info = tiling
+    side, step = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
+    whole, over = full_grid(spec, info), full_grid(spec, info, over_border=True)
+    size = np.array([info.width_px0, info.height_px0])
+    every = np.concatenate([whole, over])
+    assert ((every + side).max(axis=0) >= size - 1).all()
+    assert (over + side > size).any(axis=1).all()
+    assert len(np.unique(every, axis=0)) == len(every)
+    xs, ys = (np.unique(every[:, axis]) for axis in (0, 1))
+    assert len(every) == len(xs) * len(ys)
+    for found in (xs, ys):
+        np.testing.assert_array_equal(found, np.rint(np.arange(len(found)) * step))
+    for found, kept in ((xs, whole[:, 0]), (ys, whole[:, 1])):
+        assert len(found) - len(np.unique(kept)) in (0, 1)
+
+
 def test_inventing_detail_is_refused_by_name() -> None:
-    spec = TileSpec(mpp=0.5)
-    check_resolution(spec, slide_info(0.5032, (9000, 9000)), "S1")
-    with pytest.raises(SlideError, match=r"slide S1: level 0 is at 1 .* 0\.5 asked .*tiling\.mpp"):
-        check_resolution(spec, slide_info(1.0, (9000, 9000)), "S1")
+    check_resolution(0.5, slide_info(0.5032, (9000, 9000)), "S1", option="tiling.mpp")
+    coarse = slide_info(1.0, (9000, 9000))
+    for option in ("tiling.mpp", "quality.mpp"):
+        named = rf"slide S1: level 0 is at 1 .*its file.* 0\.5 of {option}; .* set {option} to 1"
+        with pytest.raises(SlideError, match=named):
+            check_resolution(0.5, coarse, "S1", option=option)
+
+
+def test_a_slide_smaller_than_a_tile_is_refused_by_name() -> None:
+    check_size(TileSpec(), slide_info(0.5, (224, 224)), "S1")
+    check_size(TileSpec(), slide_info(0.5032, (223, 223)), "S1")  # within rounding
+    named = r"slide S1: 111\.1 x 89\.18 um \(4443 x 3567 pixels at 0\.025 .*its file\) .*112 um"
+    with pytest.raises(SlideError, match=named):
+        check_size(TileSpec(), slide_info(0.025, (4443, 3567)), "S1")
 
 
 @pytest.mark.parametrize(

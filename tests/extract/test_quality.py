@@ -192,7 +192,7 @@ def test_fluorescence_is_refused_with_the_reason_and_the_way_through(tmp_path) -
                 slide, "F1", slide_digest="x", spec=TileSpec(), tissue=tissue, quality=quality
             )
 
-    with pytest.raises(OffStain, match=r"slide F1: .*as in fluorescence.*allow_off_stain=true"):
+    with pytest.raises(OffStain, match=r"slide F1: .*in fluor.*off_stain=true.*tissue=regions"):
         tiled(QUALITY)
 
 

@@ -16,11 +16,13 @@ from PIL import Image
 
 from histofed.core.tiling import TileSpec, full_grid, level_box
 from histofed.errors import MissingMpp, NoTissue, SlideError
+from histofed.extract.quality import QualitySpec
 from histofed.extract.reading import read_batches, read_tile
 from histofed.extract.tiles import tile_recipe, tile_slide
 from histofed.extract.tissue import OtsuSaturation
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
+from histofed.io.store import TileStore
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "cmu_tiles.json"
 CMU = "slides/CMU-1-Small-Region.svs"
@@ -174,10 +176,41 @@ def test_an_empty_slide_is_refused_with_its_fullest_tile(tmp_path) -> None:
 
 def test_a_slide_smaller_than_a_tile_is_refused(tmp_path) -> None:
     path = write_pyramid(tmp_path / "e.svs", np.full((200, 200, 3), 100, np.uint8), mpp=0.5)
-    with open_slide(path) as slide, pytest.raises(NoTissue, match="no whole tile fits"):
+    with (
+        open_slide(path) as slide,
+        pytest.raises(SlideError, match=r"slide cmu: 100 x 100 um .* no whole tile of 112 um"),
+    ):
         tiled(slide)
 
 
+def test_tissue_at_the_border_that_holds_no_tile_is_counted(tmp_path) -> None:
+    picture = np.full((448, 448 + 180, 3), 243, np.uint8)
+    picture[:, 224:] = (180, 90, 150)  # two whole tiles, and two that would be 80% tissue
+    path = write_pyramid(tmp_path / "e.svs", picture, mpp=0.5)
+    with open_slide(path) as slide:
+        tiles = tiled(slide)[0]
+    assert (len(tiles.coords_N2), tiles.n_over_border) == (2, 2)
+    store = TileStore(tmp_path / "tiles")
+    store.write(tiles)
+    assert store.read("cmu").n_over_border == 2
+
+
+@pytest.mark.parametrize("option", ["tissue.mpp", "quality.mpp"])
+def test_what_a_slide_is_too_coarse_for_is_named_before_a_pixel_is_read(tmp_path, option) -> None:
+    path = write_pyramid(tmp_path / "e.svs", np.full((900, 900, 3), 100, np.uint8), mpp=3.0)
+    with open_slide(path) as slide:
+        slide.thumbnail = pytest.fail  # type: ignore[method-assign, assignment]
+        with pytest.raises(SlideError, match=rf"slide s: level 0 is at 3 .*set {option} to 3"):
+            tile_slide(
+                slide,
+                "s",
+                slide_digest="d",
+                spec=TileSpec(mpp=3.0),
+                tissue=OtsuSaturation(mpp=2.0 if option == "tissue.mpp" else 8.0),
+                quality=QualitySpec(),
+            )
+
+
 def test_a_slide_too_coarse_is_refused(cmu) -> None:
-    with pytest.raises(SlideError, match=r"slide cmu: level 0 is at 0\.499 .* 0\.25 asked"):
+    with pytest.raises(SlideError, match=r"slide cmu: level 0 is at 0\.499 .*0\.25 of tiling"):
         tiled(cmu, TileSpec(mpp=0.25))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,16 @@ def test_columns_come_back_and_unknown_ones_are_left_out(tmp_path: Path) -> None
     assert (b.status, b.reason) == ("failed", "SlideError: why")
     assert (c.status, c.reason) == ("left", "not done yet")
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 4
+
+
+def test_a_size_that_is_not_known_is_an_empty_cell(tmp_path: Path) -> None:
+    known = Outcome(slide_id="a", status="done", width_px0=90, height_px0=60, mpp=0.25)
+    slide_table.write_outcomes(tmp_path / "t.csv", [known, Outcome(slide_id="b", status="failed")])
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        a, b = csv.DictReader(file)
+    assert [a[name] for name in slide_table.UNKNOWN_AS_0] == ["90", "60", "0.25"]
+    assert [b[name] for name in slide_table.UNKNOWN_AS_0] == ["", "", ""]
+    assert b["n_tiles"] == "0"
 
 
 def test_a_damaged_column_keeps_its_default_and_the_others_theirs(tmp_path: Path) -> None:

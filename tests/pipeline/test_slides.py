@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -160,9 +161,12 @@ def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):
             assert "either slides=SLIDE_OR_FOLDER or cohort=TABLE" in capsys.readouterr().err
     assert main(["tile", "slides=nowhere", f"work={tmp_path}"]) == 2
     assert "nowhere" in capsys.readouterr().err
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "sub").mkdir(parents=True)
+    for name in ("a.czi", "sub/notes.txt"):
+        (tmp_path / "empty" / name).touch()
     assert main(["tile", f"slides={tmp_path / 'empty'}", f"work={tmp_path}"]) == 2
-    assert "no slide found" in capsys.readouterr().err
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"no slide found in \S*empty: it holds 2 other files; .*\.dcm, .*\.svs", said)
 
 
 def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
@@ -184,7 +188,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     command = ["tile", f"slides={slide}", f"work={tmp_path}"]
     assert main(command) == 0
     assert (tmp_path / "tiles" / "good.h5").is_file()
-    assert main([*command, "tiling.size_px=3000", "overwrite=true"]) == 0
+    assert main([*command, "tissue.min_area_um2=1e9", "overwrite=true"]) == 0
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("empty", "0")
     assert not (tmp_path / "tiles" / "good.h5").exists()
@@ -216,6 +220,18 @@ def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(
     np.testing.assert_allclose(np.median(panel.pixels_HW3, axis=(0, 1)), [196, 118, 178], atol=8)
     assert not (tiles / "good.h5").exists()
     assert not list(tiles.glob(".*"))
+
+
+def test_a_slide_that_holds_no_tile_has_failed_and_says_which_number_is_wrong(
+    slide, tmp_path, table
+):
+    """As a slip of the pen in the table of resolutions makes it."""
+    mpps = tmp_path / "mpp.csv"
+    mpps.write_text("slide,mpp\ngood,0.06\n")
+    assert main(["tile", f"slides={slide}", f"work={tmp_path}", f"mpp_table={mpps}"]) == 3
+    [row] = table(tmp_path / "tiles" / "slides.csv")
+    assert row["status"] == "failed"
+    assert re.search(r"54 x 54 um .* 0\.06 .*its row in a table.* tile of 112 um", row["reason"])
 
 
 def test_without_overwrite_an_empty_slide_costs_no_features(small_slide, tmp_path, table):
@@ -262,7 +278,7 @@ def test_a_message_with_brackets_is_shown_as_it_is(slide, tmp_path, capsys):
     assert "x[bold]y" in capsys.readouterr().out
 
 
-def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, table):
+def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, table, capsys):
     picture = tissue_picture()
     picture[60:120, 60:120] = (20, 140, 60)  # 7% of the first tile is pen
     path = write_pyramid(tmp_path / "penned.svs", picture, mpp=MPP)
@@ -281,9 +297,11 @@ def test_flaws_are_counted_in_the_table_and_chosen_in_the_options(tmp_path, tabl
     row, n_kept = tiled("dropped")
     assert (row["n_tiles"], row["pen"], row["no_tissue"], row["flagged"]) == ("15", "1", "0", "0")
     assert n_kept == 15
+    assert "flagged" not in capsys.readouterr().out
     row, n_kept = tiled("kept", "quality.drop=[]")
     assert (row["n_tiles"], row["pen"], row["flagged"]) == ("16", "0", "1")
     assert n_kept == 16
+    assert "1 of them (quality.drop drops more)" in capsys.readouterr().out
 
 
 def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, table):

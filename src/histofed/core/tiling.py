@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from histofed.core.types import SlideInfo
 
+MIN_MPP, MAX_MPP = 0.05, 5.0
+"""Microns per level-0 pixel that optics give: a 100x objective before a camera of 5 um pixels, and
+a 2x one before 10 um pixels. Beyond them a number is probably not microns per pixel."""
+
 MAX_ENLARGEMENT = 1.1
 """A slide may be at most this much coarser than the tiles asked of it (0.5032 mpp read as 0.5)."""
 
@@ -162,24 +166,58 @@ def level_for_mpp(info: SlideInfo, mpp: float) -> int:
     return best
 
 
-def check_resolution(spec: TileSpec, info: SlideInfo, slide_id: str) -> None:
+def check_resolution(mpp: float, info: SlideInfo, slide_id: str, *, option: str) -> None:
     """Refuse to invent detail that the scanner did not see.
+
+    Parameters
+    ----------
+    mpp
+        Microns per pixel at which the slide is to be looked at.
+    option
+        What asks for it, for the message.
 
     Raises
     ------
     SlideError
-        The slide is more than `MAX_ENLARGEMENT` times coarser than the tiles.
+        The slide is more than `MAX_ENLARGEMENT` times coarser.
     """
-    if info.mpp > spec.mpp * MAX_ENLARGEMENT:
+    if info.mpp > mpp * MAX_ENLARGEMENT:
         msg = (
-            f"slide {slide_id}: level 0 is at {info.mpp:g} microns per pixel, coarser than the "
-            f"{spec.mpp:g} asked of its tiles; tile at {info.mpp:g} or more (tiling.mpp=...)"
+            f"slide {slide_id}: level 0 is at {info.mpp:g} microns per pixel (says "
+            f"{info.mpp_source}), coarser than the {mpp:g} of {option}; correct that, or set "
+            f"{option} to {info.mpp:g} or more"
         )
         raise SlideError(msg)
 
 
-def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
+def check_size(spec: TileSpec, info: SlideInfo, slide_id: str) -> None:
+    """Refuse a slide in which not one tile fits: its resolution is probably wrong.
+
+    Raises
+    ------
+    SlideError
+        It is narrower or lower than a tile.
+    """
+    if not len(full_grid(spec, info)):
+        width_um, height_um = (px0 * info.mpp for px0 in info.level_sizes_px[0])
+        msg = (
+            f"slide {slide_id}: {width_um:.4g} x {height_um:.4g} um ({info.width_px0} x "
+            f"{info.height_px0} pixels at {info.mpp:g} microns per pixel, says {info.mpp_source}) "
+            f"holds no whole tile of {spec.side_um:g} um; correct the microns per pixel, or ask "
+            "for smaller tiles (tiling.size_px, tiling.mpp)"
+        )
+        raise SlideError(msg)
+
+
+def full_grid(spec: TileSpec, info: SlideInfo, *, over_border: bool = False) -> NDArray[np.int64]:
     """Return the corners of every whole tile of the slide, row by row.
+
+    A tile that would hang over the slide's right or lower border is none: part of it was not seen.
+
+    Parameters
+    ----------
+    over_border
+        Return those tiles instead, at most one column and one row of them.
 
     Returns
     -------
@@ -189,14 +227,20 @@ def full_grid(spec: TileSpec, info: SlideInfo) -> NDArray[np.int64]:
     """
     side_px0, step_px0 = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
 
-    def corners(length_px0: int) -> NDArray[np.int64]:
+    def corners(length_px0: int) -> tuple[NDArray[np.int64], int]:
         # A tile that ends within half a pixel of the border is whole: that is rounding.
-        count = math.floor((length_px0 - side_px0 + 0.5) / step_px0) + 1
-        starts: NDArray[np.int64] = np.rint(np.arange(max(count, 0)) * step_px0).astype(np.int64)
-        return starts
+        n_whole = max(math.floor((length_px0 - side_px0 + 0.5) / step_px0) + 1, 0)
+        end_px0 = (n_whole - 1) * step_px0 + side_px0 if n_whole else 0.0
+        n_over = int(over_border and end_px0 < length_px0 - 0.5)
+        starts: NDArray[np.int64] = np.rint(np.arange(n_whole + n_over) * step_px0).astype(np.int64)
+        return starts, n_whole
 
-    xs, ys = corners(info.width_px0), corners(info.height_px0)
+    (xs, n_columns), (ys, n_rows) = corners(info.width_px0), corners(info.height_px0)
     grid: NDArray[np.int64] = np.stack(np.meshgrid(xs, ys), axis=-1)
+    if over_border:
+        over = np.ones(grid.shape[:2], dtype=np.bool_)
+        over[:n_rows, :n_columns] = False
+        return grid[over]
     return grid.reshape(-1, 2)
 
 

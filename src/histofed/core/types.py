@@ -63,6 +63,13 @@ class SlideInfo:
     mpp_from: MppSource | None = None
 
     @property
+    def mpp_source(self) -> str:
+        """What says the ``mpp``, in words for a message."""
+        option = f"the option mpp={self.mpp:g}"
+        words = {"table": "its row in a table", "option": option}
+        return words.get(self.mpp_from or "file", "its file")
+
+    @property
     def width_px0(self) -> int:
         """Width of level 0 in pixels."""
         return self.level_sizes_px[0][0]

@@ -67,7 +67,9 @@ class QualitySpec:
         Flags that drop a tile; the others are only stored.
     max_blur_um
         Edges blurred by more than this (the sigma of a Gaussian) are out of focus. A nucleus is 6
-        to 10 um wide: its outline is lost at about 2.
+        to 10 um wide: its outline is lost at about 2. What is sharp counts most, so a tile is
+        flagged only if nearly all of it is blurred: on real tiles 19 of 20 parts blurred by 4 um
+        flag one tile in seven, half of it none.
     max_ink
         Share of the tile in the colour of a marker pen. Surgical ink on a margin stays below.
     max_density, max_dark

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.quality import FLAGS, bits, first_flag
-from histofed.core.tiling import TileSpec, box_means, check_resolution, full_grid
+from histofed.core.tiling import TileSpec, box_means, check_resolution, check_size, full_grid
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec, flags_of, foreign_light
@@ -74,10 +74,10 @@ def tile_slide(
     SlideUnreadable
         Too much of the slide cannot be read.
     SlideError
-        The slide is too coarse for the tiles.
+        The slide is too coarse for what is asked, or smaller than a tile.
     """
     info = reader.info
-    check_resolution(spec, info, slide_id)
+    _check_asked(spec, tissue, quality, info=info, slide_id=slide_id)
     thumbnail, unreadable = overview(reader, tissue.mpp)
     light = _check_light(thumbnail, slide_id, quality)
     mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=info)
@@ -87,11 +87,11 @@ def tile_slide(
     lost_N = box_means(unreadable, coords_N2, side_px0, px0_per_px) > 0
     found = (tissue_N >= spec.least_tissue) | lost_N
     if not found.any():
-        most = f"{tissue_N.max():.0%}" if len(tissue_N) else "no whole tile fits; it holds 0%"
         msg = (
             f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
-            f"{spec.least_tissue:.0%} tissue (the fullest: {most}); lower tiling.min_tissue or "
-            "tiling.min_tissue_um2, choose another tissue=..., or look at the slide"
+            f"{spec.least_tissue:.0%} tissue (the fullest: {tissue_N.max():.0%}); lower "
+            "tiling.min_tissue or tiling.min_tissue_um2, choose another tissue=..., or look at the "
+            "slide"
         )
         raise NoTissue(msg)
     record = Record.of(
@@ -101,8 +101,13 @@ def tile_slide(
         info,
         source_digest=tissue.source_digest(slide_id),
     )
+    over_N2 = full_grid(spec, info, over_border=True)
+    over_N = box_means(mask, over_N2, side_px0, px0_per_px)
     tiles = SlideTiles(
-        record=record, coords_N2=coords_N2[found], tissue_N=tissue_N[found].astype(np.float32)
+        record=record,
+        coords_N2=coords_N2[found],
+        tissue_N=tissue_N[found].astype(np.float32),
+        n_over_border=int((over_N >= spec.least_tissue).sum()),
     )
     if quality is not None:
         known_N = _unreadable(lost_N[found]) | light
@@ -111,6 +116,29 @@ def tile_slide(
         msg = f"slide {slide_id}: parts of it cannot be read; copy it again"
         raise SlideUnreadable(msg)
     return tiles, thumbnail, mask
+
+
+def _check_asked(
+    spec: TileSpec,
+    tissue: TissueMethod,
+    quality: QualitySpec | None,
+    *,
+    info: SlideInfo,
+    slide_id: str,
+) -> None:
+    """Refuse, before any pixel is read, what the slide is too coarse or too small for."""
+    check_resolution(spec.mpp, info, slide_id, option="tiling.mpp")
+    check_resolution(tissue.mpp, info, slide_id, option="tissue.mpp")
+    if quality is not None:
+        look = _coarse(spec, quality)
+        check_resolution(look.mpp, info, slide_id, option="quality.mpp")
+    check_size(spec, info, slide_id)
+
+
+def _coarse(spec: TileSpec, quality: QualitySpec) -> TileSpec:
+    """Return the same tiles as they are looked at for quality."""
+    size_px = max(round(spec.side_um / quality.mpp), 1)
+    return TileSpec(size_px=size_px, mpp=spec.side_um / size_px)
 
 
 def tissue_mask(
@@ -141,7 +169,8 @@ def _check_light(
     if not quality.allow_off_stain:
         msg = (
             f"slide {slide_id}: not white light through a stain: {reason}; leave the slide out, or "
-            "let it through with its tiles flagged (quality.allow_off_stain=true)"
+            "let it through with its tiles flagged (quality.allow_off_stain=true) and its tissue "
+            "drawn (tissue=regions): in such colours tissue may be taken for glass, or glass for it"
         )
         raise OffStain(msg)
     return np.uint16(bits(["off_stain"]))
@@ -235,9 +264,7 @@ def _looked_at(
     """Return the flags of each tile, from its pixels at a coarse resolution."""
     asked = tiles.record.recipe.spec
     assert asked is not None
-    size_px = max(round(asked.side_um / quality.mpp), 1)
-    spec = TileSpec(size_px=size_px, mpp=asked.side_um / size_px)
-    check_resolution(spec, reader.info, f"{tiles.record.slide_id} (quality.mpp)")
+    spec = _coarse(asked, quality)
     flags_N = np.full(len(tiles.coords_N2), bits(["unreadable"]), dtype=np.uint16)
     rows_N = np.flatnonzero(~skip_N)
     for numbers_B, tiles_BHW3 in read_batches(

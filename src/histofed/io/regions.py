@@ -1,7 +1,9 @@
 """Regions that people drew: GeoJSON polygons as QuPath writes them, or a picture of the slide.
 
-Coordinates of a GeoJSON file are level-0 pixels (QuPath's export; geometry as in RFC 7946). A mask
-picture covers the whole slide at any size; above 0 is inside.
+Coordinates of a GeoJSON file are level-0 pixels (QuPath's export; geometry as in RFC 7946). A ring
+that is not closed is closed by a straight line. Inside of a ring that crosses itself is what a line
+from far away reaches after an odd number of crossings: of an eight, both halves. A mask picture
+covers the whole slide at any size; above 0 is inside.
 """
 
 from __future__ import annotations
@@ -110,11 +112,12 @@ def read_polygons(
     seen: set[str] = set()
     taken = 0
     for number, feature in enumerate(_features(content, path), start=1):
-        name = _class_name(feature, f"{path}, feature {number}")
+        where = f"{path}, feature {number}"
+        name = _class_name(feature, where)
         seen.add(name)
         if classes and name not in classes:
             continue
-        for rings in _rings(feature, f"{path}, feature {number}"):
+        for rings in _rings(feature, where):
             taken += 1
             yield rings
     if not taken:
@@ -153,8 +156,10 @@ def _rings(feature: dict[str, Any], where: str) -> Iterator[list[NDArray[np.floa
     geometry = feature.get("geometry")
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     if kind not in ("Polygon", "MultiPolygon"):
-        msg = f"{where}: a region is a Polygon or MultiPolygon, found {kind}; remove it from the "
-        msg += "file, or take only some classes (tissue.classes=[...])"
+        name = (feature.get("properties") or {}).get("name") or _class_name(feature, where)
+        called = f" ({name})" if name else ""
+        msg = f"{where}{called}: a region is a Polygon or MultiPolygon, found {kind}; remove it in "
+        msg += "QuPath and export again, or take only the classes of regions (tissue.classes=[...])"
         raise SlideError(msg)
     assert isinstance(geometry, dict)
     polygons = geometry.get("coordinates") or []

@@ -146,6 +146,8 @@ class SlideTiles:
         Quality flags of each tile as bits (`histofed.core.quality`); None if not looked for.
     dropped
         Tiles with enough tissue that were dropped for their flags.
+    n_over_border
+        Tiles that would hold enough tissue, but hang over the slide's border; 0 if not counted.
     """
 
     record: Record
@@ -153,6 +155,7 @@ class SlideTiles:
     tissue_N: NDArray[np.float32]
     flags_N: NDArray[np.uint16] | None = None
     dropped: DroppedTiles | None = None
+    n_over_border: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +269,7 @@ class TileStore:
                 record=_read_record(file, slide_id),
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
                 tissue_N=np.asarray(file["tissue_fraction"], dtype=np.float32),
+                n_over_border=int(file.attrs.get("n_over_border", 0)),
                 **_read_flags(file),
             )
 
@@ -281,6 +285,7 @@ class TileStore:
             _write_coords(file, tiles.record, tiles.coords_N2)
             data = tiles.tissue_N.astype(np.float32)
             file.create_dataset("tissue_fraction", data=data, fletcher32=True)
+            file.attrs["n_over_border"] = tiles.n_over_border
             _write_flags(file, tiles)
         return path
 

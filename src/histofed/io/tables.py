@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import Cohort
+from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.core.types import Prediction, Slide
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_text
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 
 MAX_NAME_BYTES = 120
-
-MIN_MPP, MAX_MPP = 0.01, 100.0
-"""Microns per pixel that a slide can have; beyond them the unit was mistaken."""
 
 
 def read_cohort(path: Path, task: Task) -> Cohort:
@@ -127,7 +125,8 @@ def _mpp(cell: str, where: str) -> float | None:
         msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
         raise CohortError(msg) from None
     if mpp is not None and not MIN_MPP <= mpp <= MAX_MPP:
-        msg = f"{where}: mpp is {cell}; it must be {MIN_MPP:g} to {MAX_MPP:g} (microns per pixel)"
+        msg = f"{where}: mpp is {cell}; it must be {MIN_MPP:g} to {MAX_MPP:g}: what no optics give "
+        msg += "is probably not microns per pixel"
         raise CohortError(msg)
     return mpp
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from histofed.core.quality import FLAGS
+from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.errors import ConfigError
-from histofed.io.tables import MAX_MPP, MIN_MPP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class Range(NamedTuple):
-    """Numbers from ``low`` to ``high``, both included unless ``above`` excludes ``low``."""
+    """Numbers from ``low`` to ``high``, both included unless ``above`` excludes ``low``.
+
+    ``beyond`` says what a number out of the limits probably is.
+    """
 
     low: float
     high: float = float("inf")
     above: bool = False
+    beyond: str = ""
 
     def holds(self, value: Any) -> bool:
         """Whether the value is in the range."""
@@ -31,7 +35,8 @@ class Range(NamedTuple):
     def __str__(self) -> str:
         if self.high == float("inf"):
             return f"{'more than' if self.above else 'at least'} {self.low:g}"
-        return f"{'more than ' if self.above else ''}{self.low:g} to {self.high:g}"
+        limits = f"{'more than ' if self.above else ''}{self.low:g} to {self.high:g}"
+        return f"{limits}: {self.beyond}" if self.beyond else limits
 
 
 class OneOf(NamedTuple):
@@ -77,7 +82,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "pictures": Range(0),
     "head": OneOf(("attention", "tile_logit", "evidence")),
     "masks_mpp": ABOVE_0,
-    "mpp": Range(MIN_MPP, MAX_MPP),
+    "mpp": Range(MIN_MPP, MAX_MPP, beyond="what no optics give is probably not microns per pixel"),
     "port": Range(0, 65535),
     "sites": COUNT,
     "format": OneOf(("auto", "bags", "histofed", "trident", "clam", "stamp", "features_only")),

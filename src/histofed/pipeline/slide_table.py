@@ -23,6 +23,9 @@ OF_THE_RECORD = frozenset({"slide_id", "status", "seconds", "reason", "attempts"
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
 
+UNKNOWN_AS_0 = ("width_px0", "height_px0", "mpp")
+"""Columns that are never 0: their cell is empty where the slide was not opened."""
+
 DEFAULTS = {each.name: each.default for each in fields(Outcome) if each.name not in OF_THE_RECORD}
 """Column of the ``result`` -> what it is where a record does not tell."""
 
@@ -46,7 +49,13 @@ def write_table(path: Path, keys: Mapping[str, str], *, queue: WorkQueue) -> lis
 
 def write_outcomes(path: Path, outcomes: Sequence[Outcome]) -> None:
     """Write one row per slide."""
-    rows = [[getattr(outcome, name) for name in COLUMNS] for outcome in outcomes]
+    rows = [
+        [
+            "" if name in UNKNOWN_AS_0 and not getattr(outcome, name) else getattr(outcome, name)
+            for name in COLUMNS
+        ]
+        for outcome in outcomes
+    ]
     write_rows(path, COLUMNS, rows)
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from histofed.core.types import Slide
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
-from histofed.io.readers import find_slides, open_slide
+from histofed.io.readers import SLIDE_SUFFIXES, find_slides, open_slide, slide_name
 from histofed.io.tables import check_name, read_slides, with_mpp_table
 from histofed.pipeline import terminal
 
@@ -44,6 +44,8 @@ class Outcome:
         Tiles kept.
     no_tissue
         Tiles of the grid that hold too little tissue.
+    over_border
+        Tiles with enough tissue that are none, as they hang over the slide's border.
     unreadable, off_stain, pen, blur, dark, fat
         Tiles dropped by that flag, each counted once, by its first.
     flagged
@@ -68,6 +70,7 @@ class Outcome:
     status: str
     n_tiles: int = 0
     no_tissue: int = 0
+    over_border: int = 0
     unreadable: int = 0
     off_stain: int = 0
     pen: int = 0
@@ -101,14 +104,20 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
     if config.cohort is not None:
         slides = read_slides(Path(config.cohort))
     else:
+        found = {path: slide_name(path) for path in find_slides(Path(str(config.slides)))}
         slides = [
-            Slide(slide_id=path.stem, patient_id=path.stem, site="", path=path)
-            for path in find_slides(Path(str(config.slides)))
+            Slide(slide_id=name, patient_id=name, site="", path=path)
+            for path, name in found.items()
         ]
         for slide in slides:
             check_name("slide_id", slide.slide_id, f"slides={config.slides}")
+    if not slides and config.slides is not None:
+        n_files = sum(path.is_file() for path in Path(config.slides).rglob("*"))
+        msg = f"no slide found in {config.slides}: it holds {n_files} other files; a slide ends in "
+        msg += ", ".join(sorted(SLIDE_SUFFIXES))
+        raise ConfigError(msg)
     if not slides:
-        msg = f"no slide found in {config.slides or config.cohort}"
+        msg = f"no slide found in {config.cohort}: the table has no row"
         raise ConfigError(msg)
     _refuse_twins(slides)
     return slides if config.mpp_table is None else with_mpp_table(slides, Path(config.mpp_table))
@@ -136,6 +145,7 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
         facts = {"nothing to do": there} | facts
     facts |= {
         "tiles": f"{sum(outcome.n_tiles for outcome in outcomes):,}",
+        **_flagged(outcomes),
         "output": str(folder),
         "table": str(table),
     }
@@ -143,6 +153,12 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
     if counts["failed"]:
         return WORK_LEFT
     return LEFT_TO_OTHERS if counts["left"] else 0
+
+
+def _flagged(outcomes: list[Outcome]) -> dict[str, str]:
+    """Return the line on kept tiles that have a flag, where there are any."""
+    n_flagged = sum(outcome.flagged for outcome in outcomes)
+    return {"flagged": f"{n_flagged:,} of them (quality.drop drops more)"} if n_flagged else {}
 
 
 def _names(outcomes: list[Outcome], status: str) -> str:

@@ -215,6 +215,7 @@ def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
         status=status,
         n_tiles=n_tiles,
         no_tissue=n_grid - n_tiles - (len(tiles.dropped.coords_N2) if tiles.dropped else 0),
+        over_border=tiles.n_over_border,
         flagged=int((tiles.flags_N > 0).sum()) if tiles.flags_N is not None else 0,
         width_px0=info.width_px0,
         height_px0=info.height_px0,

@@ -255,6 +255,8 @@ def _words(tiles: SlideTiles, mpp_from: MppSource | None) -> str:
     if spec is not None:
         kept += f", {spec.size_px} px at {spec.mpp:g} µm per pixel"
     also = f"; {n_dropped:,} dropped" if n_dropped else ""
+    if tiles.n_over_border:
+        also += f"; {tiles.n_over_border:,} with tissue hang over the border and are none"
     found = [f"Slide {record.slide_id}: {kept}{also}."]
     if tiles.flags_N is not None and (tiles.flags_N > 0).any():
         first = first_flag(tiles.flags_N)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from histofed.errors import ConfigError
-from histofed.extract.tissue import OpticalDensity, OtsuSaturation
+from histofed.extract.tiles import tissue_mask
+from histofed.extract.tissue import MaskRules, OpticalDensity, OtsuSaturation
+from histofed.io.readers import open_slide
 from histofed.pipeline import build
 from histofed.pipeline.config import compose
 
@@ -50,6 +52,37 @@ def test_fat_rich_marrow_is_not_lost(paint, info) -> None:
         found[name] = mask[core].mean()
         assert (mask & ~core).sum() / core.sum() < 0.03  # and glass is not gained
     assert found["trephine"] > 0.95 > 0.9 > found["otsu"]
+
+
+@pytest.mark.parametrize("closing_um", [0, 120])
+@pytest.mark.parametrize("max_hole_um2", [0, 1_000_000])
+def test_glass_at_the_frame_of_a_small_slide_is_left_out(closing_um, max_hole_um2) -> None:
+    """Tissue in two bands, with notches, and less than 1 mm2 of glass beside each."""
+    mask = np.zeros((300, 250), dtype=bool)  # 1.2 x 1 mm
+    mask[80:130, :] = mask[200:260, :] = True
+    mask[::20, 100:104] = True
+    hole = np.zeros_like(mask)
+    hole[220:240, 40:60] = True
+    mask &= ~hole
+    rules = MaskRules(mpp=4.0, min_area_um2=0, closing_um=closing_um, max_hole_um2=max_hole_um2)
+    cleaned = rules.cleaned(mask)
+    assert cleaned[hole].all() == bool(max_hole_um2 or closing_um)
+    assert not cleaned[:70, :80].any()
+    assert not cleaned[270:, :80].any()
+    assert not cleaned[150:180, :40].any()
+    assert not cleaned[150:180, 170:].any()
+
+
+def test_a_real_small_slide_has_glass_with_every_preset(test_data) -> None:
+    """A millimetre of two slides, half of it glass: less than the largest hole of a trephine."""
+    method = preset("trephine")
+    for name in ("CMU-1-Small-Region", "tcga-cr-7395-01a-01-ts1"):
+        with open_slide(test_data / f"slides/{name}.svs", fallback_mpp=0.25) as slide:
+            shares = [
+                tissue_mask(each, slide.thumbnail(each.mpp), slide_id=name, info=slide.info).mean()
+                for each in (preset("otsu"), method)
+            ]
+        assert shares[1] < min(1.35 * shares[0], 0.75)
 
 
 def test_the_cancer_chooses_the_preset_and_the_user_has_the_last_word() -> None:

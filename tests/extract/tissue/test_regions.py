@@ -125,6 +125,33 @@ def test_what_is_no_region_is_refused_by_file(tmp_path, content, said) -> None:
     assert "S1.geojson" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("about", "called"),
+    [
+        ({"name": "mitosis 3"}, r" \(mitosis 3\)"),
+        ({"classification": {"name": "Tumor"}}, r" \(Tumor\)"),
+        ({}, ""),
+    ],
+)
+def test_a_point_among_regions_is_named(tmp_path, about, called) -> None:
+    point = feature([1.0, 2.0], kind="Point") | {"properties": about}
+    with pytest.raises(SlideError, match=rf"feature 2{called}: .* found Point; remove it"):
+        drawn(tmp_path, [feature([box(0, 0, 1600, 1600)]), point])
+
+
+def test_a_ring_is_closed_and_both_halves_of_an_eight_are_inside(tmp_path) -> None:
+    ring = box(0, 0, 1600, 1600)
+    np.testing.assert_array_equal(
+        drawn(tmp_path, feature([ring[:-1]])), drawn(tmp_path, feature([ring]))
+    )
+    eight = [[0, 0], [3200, 3200], [3200, 0], [0, 3200], [0, 0]]
+    mask = drawn(tmp_path, feature([eight]))
+    assert mask[100, 20]
+    assert mask[100, 180]
+    assert not mask[20, 100]
+    assert not mask[180, 100]
+
+
 def test_a_mark_before_the_text_is_no_content(tmp_path) -> None:
     content = "\ufeff" + json.dumps(feature([box(0, 0, 1600, 1600)]))
     assert drawn(tmp_path, content).sum() == 100**2

@@ -11,7 +11,8 @@ from PIL import Image
 
 from histofed.errors import MissingMpp, SlideError, SlideUnreadable
 from histofed.io.pyramid import write_pyramid
-from histofed.io.readers import find_slides, open_slide, slide_digest, slide_files
+from histofed.io.readers import find_slides, open_slide, slide_digest, slide_files, slide_name
+from histofed.io.readers.dicom import series_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,8 +97,12 @@ def test_pixels_that_are_not_square_are_refused(tmp_path) -> None:
 
 
 def test_what_is_not_a_slide_is_refused_by_name(test_data, tmp_path) -> None:
-    with pytest.raises(SlideUnreadable, match=r"slide broken\.svs: OpenSlide cannot open it"):
+    said = r"slide broken\.svs: OpenSlide cannot open .* [\d,]+ bytes: .*truncated"
+    with pytest.raises(SlideUnreadable, match=said):
         open_slide(test_data / "slides/broken.svs")
+    (tmp_path / "zero.svs").touch()
+    with pytest.raises(SlideUnreadable, match=r"slide zero\.svs: .* 0 bytes"):
+        open_slide(tmp_path / "zero.svs")
     with pytest.raises(SlideUnreadable, match=r"nowhere\.svs: no such file"):
         open_slide(tmp_path / "nowhere.svs")
     with pytest.raises(SlideUnreadable, match="no such file"):
@@ -140,6 +145,37 @@ def test_a_dicom_folder_is_one_slide(test_data) -> None:
         assert slide.info.mpp == pytest.approx(0.499, rel=1e-3)
         assert len(slide.info.level_sizes_px) == 5
         assert slide.info.level_sizes_px[0] == (2220, 2967)
+
+
+def test_dicom_slides_are_told_apart_by_series_and_named_after_their_own_folder(
+    test_data, tmp_path
+) -> None:
+    source = sorted((test_data / "slides/dicom-cmu-1-small-region").glob("*.dcm"))
+    mixed, own = tmp_path / "mixed", tmp_path / "case-7"
+    mixed.mkdir()
+    own.mkdir()
+    uid = series_uid(source[0])
+    with openslide.OpenSlide(source[0]) as slide:
+        assert uid.decode() == slide.properties["dicom.SeriesInstanceUID"]
+    for file in source[:2]:
+        content = file.read_bytes()
+        for folder in (mixed, own):
+            (folder / file.name).write_bytes(content)
+        other = content.replace(uid, uid[:-1] + bytes([uid[-1] ^ 1]))
+        (mixed / f"z-{file.name}").write_bytes(other)
+    first = source[0].name
+    assert find_slides(tmp_path) == [own / first, mixed / first, mixed / f"z-{first}"]
+    assert [slide_name(path) for path in find_slides(tmp_path)] == [
+        "case-7",
+        source[0].stem,
+        f"z-{source[0].stem}",
+    ]
+    assert slide_name(own / source[1].name) == "case-7"
+    assert slide_name(tmp_path / "case-8.svs") == "case-8"
+    assert slide_files(mixed / first) == [mixed / file.name for file in source[:2]]
+    for path in find_slides(tmp_path):
+        with open_slide(path) as slide:
+            assert slide.info.level_sizes_px[0] == (2220, 2967)
 
 
 def test_slides_are_found_in_folders_in_order_and_by_suffix(tmp_path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-from skimage.morphology import remove_small_holes, remove_small_objects
+from skimage.morphology import remove_small_objects
 
 from histofed.errors import ConfigError, SlideError
 
@@ -59,6 +59,7 @@ class MaskRules:
         Resolution of the mask, microns per pixel.
     min_area_um2, max_hole_um2
         Smaller specks are dirt; smaller holes (vessels, glands, fat cells) belong to the tissue.
+        Glass that touches the slide's frame goes on beyond it and is no hole, however small.
     closing_um
         Gaps up to this width are bridged before holes are filled, so that fat cells torn open at
         the rim count as holes. 0 bridges nothing.
@@ -98,7 +99,7 @@ class MaskRules:
         radius_px = round(self.closing_um / 2 / self.mpp)
         mask = closed(mask_HW, radius_px) if radius_px else mask_HW
         mask = remove_small_objects(mask, max_size=round(self.min_area_um2 / pixel_um2))
-        return np.asarray(remove_small_holes(mask, max_size=round(self.max_hole_um2 / pixel_um2)))
+        return without_holes(mask, round(self.max_hole_um2 / pixel_um2))
 
     def parameters(self) -> dict[str, Any]:
         """Return every parameter; closing, which came later, only where it closes something."""
@@ -115,6 +116,16 @@ def closed(mask_HW: NDArray[np.bool_], radius_px: int) -> NDArray[np.bool_]:
     inside = ndimage.distance_transform_edt(grown) > radius_px
     kept = (inside | padded)[radius_px + 1 : -radius_px - 1, radius_px + 1 : -radius_px - 1]
     return np.asarray(kept)
+
+
+def without_holes(mask_HW: NDArray[np.bool_], max_px: int) -> NDArray[np.bool_]:
+    """Return the mask with holes of up to ``max_px`` pixels filled; none that touches the frame."""
+    glass_HW, _ = ndimage.label(~mask_HW)  # 0 is tissue
+    fills = np.bincount(glass_HW.ravel()) <= max_px
+    for side in (glass_HW[0], glass_HW[-1], glass_HW[:, 0], glass_HW[:, -1]):
+        fills[side] = False
+    fills[0] = False
+    return np.asarray(mask_HW | fills[glass_HW])
 
 
 def otsu_threshold(values: NDArray[np.floating], *, least: float) -> float:

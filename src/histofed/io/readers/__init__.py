@@ -14,6 +14,7 @@ from histofed.io.readers.base import (
     slide_digest,
     slide_files,
 )
+from histofed.io.readers.dicom import slide_name
 from histofed.io.readers.openslide import open_openslide
 from histofed.io.readers.tiff import open_tiff
 from histofed.io.readers.tiff_levels import NotForTiffReader
@@ -28,6 +29,7 @@ __all__ = [
     "open_slide",
     "slide_digest",
     "slide_files",
+    "slide_name",
 ]
 
 
@@ -58,9 +60,7 @@ def open_slide(
     if not fast:
         return reference
     try:
-        reader = open_tiff(path, reference)
+        return open_tiff(path, reference)
     except NotForTiffReader as reason:
         reference.rule = f"openslide: {reason}"
         return reference
-    reference.close()
-    return reader

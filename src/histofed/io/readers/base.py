@@ -11,6 +11,7 @@ from PIL import Image
 
 from histofed.core.tiling import downsamples, level_for_mpp
 from histofed.errors import SlideUnreadable
+from histofed.io.readers import dicom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ def read_thumbnail(
 def find_slides(path: Path) -> list[Path]:
     """Return the slides of a folder and its sub-folders, sorted, or the one slide named.
 
-    A folder of ``.dcm`` files is one DICOM slide and is named by its first file.
+    The ``.dcm`` files of one series in a folder are one slide, and the first stands for it.
     """
     if path.is_file():
         return [path]
@@ -144,15 +145,15 @@ def find_slides(path: Path) -> list[Path]:
         msg = f"{path}: no such file or folder; name a slide or a folder of slides (slides=...)"
         raise SlideUnreadable(msg)
     found: list[Path] = []
-    dicom_folders: set[Path] = set()
+    series: set[tuple[Path, bytes]] = set()
     for file in sorted(path.rglob("*")):
         suffix = file.suffix.lower()
         if suffix not in SLIDE_SUFFIXES or not file.is_file():
             continue
-        if suffix == ".dcm":
-            if file.parent in dicom_folders:
+        if suffix == dicom.SUFFIX:
+            if (one := (file.parent, dicom.series_uid(file))) in series:
                 continue
-            dicom_folders.add(file.parent)
+            series.add(one)
         found.append(file)
     return found
 
@@ -160,8 +161,8 @@ def find_slides(path: Path) -> list[Path]:
 def slide_files(path: Path) -> list[Path]:
     """Return every file of a slide: DICOM, MIRAX and Hamamatsu VMS slides have many."""
     suffix = path.suffix.lower()
-    if suffix == ".dcm":
-        return sorted(file for file in path.parent.iterdir() if file.suffix.lower() == ".dcm")
+    if suffix == dicom.SUFFIX:
+        return dicom.series_files(path)
     if suffix == ".mrxs":
         parts = path.with_suffix("")
         return [path, *sorted(file for file in parts.glob("*") if file.is_file())]

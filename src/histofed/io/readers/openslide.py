@@ -132,7 +132,11 @@ def open_openslide(
     try:
         slide = openslide.OpenSlide(str(path))
     except openslide.OpenSlideError as error:
-        msg = f"slide {path.name}: OpenSlide cannot open it ({error}); copy it again or remove it"
+        size_bytes = path.stat().st_size
+        msg = (
+            f"slide {path.name}: OpenSlide cannot open it ({error}); the file has {size_bytes:,} "
+            "bytes: if the original has more it is truncated, copy it again; or remove it"
+        )
         raise SlideUnreadable(msg) from error
     try:
         found_mpp, mpp_from = slide_mpp(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.errors import ConfigError, MissingMpp, SlideError
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ MPP_X, MPP_Y, VENDOR = "openslide.mpp-x", "openslide.mpp-y", "openslide.vendor"
 PLAUSIBLE_MPP = (0.05, 20.0)
 """Outside this range a stated resolution is a default of the software, not a measurement."""
 
-PLAUSIBLE_TAG_MPP = (0.05, 5.0)
-"""The same of bare TIFF tags: 5 um is a 2x objective, and 4800 dots per inch are 5.3 um."""
+PLAUSIBLE_TAG_MPP = (MIN_MPP, MAX_MPP)
+"""The same of bare TIFF tags: 4800 dots per inch are 5.3 um."""
 
 BARE_TAGS = ("generic-tiff", "unknown")
 """Vendors whose resolution is only that of the TIFF tags."""

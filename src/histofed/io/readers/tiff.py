@@ -1,8 +1,9 @@
 """The fast reader: tiled TIFF (Aperio, generic, Philips, OME), each stored block decoded once.
 
-tifffile finds the blocks, imagecodecs decodes them (libjpeg-turbo, OpenJPEG) without the
-interpreter's lock. Before it is used on a file, its pixels are compared with OpenSlide's on every
-level: what looks alike in two headers may be coloured differently.
+tifffile finds the blocks, simplejpeg and imagecodecs decode them (libjpeg-turbo, OpenJPEG) without
+the interpreter's lock. Before it is used on a file, its pixels are compared with OpenSlide's on
+every level: what looks alike in two headers may be coloured differently. Whether a damaged block
+still counts is OpenSlide's word.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -47,13 +49,20 @@ MAX_MEAN_DIFFERENCE = 10
 
 
 class TiffReader:
-    """A slide read block by block. Made by `histofed.io.readers.open_slide`."""
+    """A slide read block by block. Made by `histofed.io.readers.open_slide`.
+
+    It owns the reference reader.
+    """
 
     rule = "tiff"
 
-    def __init__(self, path: Path, info: SlideInfo, levels: list[StoredLevel]) -> None:
+    def __init__(
+        self, path: Path, info: SlideInfo, levels: list[StoredLevel], *, reference: SlideReader
+    ) -> None:
         self._path = path
         self._levels = levels
+        self._reference = reference
+        self._of_reference = Lock()
         self._file = os.open(path, os.O_RDONLY)
         self.info = info
         self.blocks_decoded = 0
@@ -86,7 +95,7 @@ class TiffReader:
         plan = plan_reading(corners_N2, (width_px, height_px), stored.axes)
         self.blocks_touched += plan.touched
         batches = Batches(plan, (height_px, width_px), batch_size)
-        visit = partial(self._visit, stored, batches, skip_damaged=skip_damaged)
+        visit = partial(self._visit, level, batches, skip_damaged=skip_damaged)
         with _submitter(threads) as submit:
             running: deque[Future[range]] = deque()
             for start in range(0, len(plan.block_V), VISITS_AT_ONCE):
@@ -104,7 +113,12 @@ class TiffReader:
         return read_thumbnail(self, mpp)
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file, and the reference reader."""
+        self.close_alone()
+        self._reference.close()
+
+    def close_alone(self) -> None:
+        """Release the file; the reference reader stays open."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -115,13 +129,11 @@ class TiffReader:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _visit(
-        self, stored: StoredLevel, batches: Batches, visits: range, *, skip_damaged: bool
-    ) -> range:
+    def _visit(self, level: int, batches: Batches, visits: range, *, skip_damaged: bool) -> range:
         """Decode blocks and hand their pixels over; runs on any thread."""
         for visit in visits:
             try:
-                pixels = self._block(stored, int(batches.plan.block_V[visit]))
+                pixels = self._block(level, int(batches.plan.block_V[visit]))
             except SlideUnreadable:
                 if not skip_damaged:
                     raise
@@ -139,22 +151,48 @@ class TiffReader:
         self.blocks_decoded += len(visits)
         yield from batches.finish(visits)
 
-    def _block(self, stored: StoredLevel, number: int) -> NDArray[np.uint8] | None:
+    def _block(self, level: int, number: int) -> NDArray[np.uint8] | None:
         """Decode one block; None where the scanner wrote none."""
+        stored = self._levels[level]
         length_bytes = stored.lengths_bytes[number]
         if length_bytes == 0:
             return None
         try:
             data = os.pread(self._file, length_bytes, stored.offsets_bytes[number])
-            if len(data) == length_bytes:
-                return stored.decode(data, number)
-            reason = "the file ends before it"
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error)
-        raise self._unreadable(stored, number, reason)
+        except OSError as error:
+            raise self._unreadable(level, number, str(error)) from error
+        if len(data) < length_bytes:
+            raise self._unreadable(level, number, "the file ends before it")
+        try:
+            return stored.decode(data, number)
+        except (ValueError, RuntimeError) as error:
+            if (pixels := self._disputed(level, number)) is not None:
+                return pixels
+            raise self._unreadable(level, number, str(error)) from error
 
-    def _unreadable(self, stored: StoredLevel, number: int, reason: str) -> SlideUnreadable:
-        across, down = stored.axes
+    def _disputed(self, level: int, number: int) -> NDArray[np.uint8] | None:
+        """Read a block with OpenSlide, which does not look at what comes after the last pixel.
+
+        None where it cannot be read either.
+        """
+        if level >= len(self._reference.info.level_sizes_px):
+            return None
+        across, down = self._levels[level].axes
+        row, column = divmod(number, across.n_blocks)
+        with self._of_reference:
+            try:
+                return self._reference.read(
+                    level,
+                    column * across.block_px,
+                    row * down.block_px,
+                    width_px=across.block_px,
+                    height_px=down.block_px,
+                )
+            except SlideUnreadable:
+                return None
+
+    def _unreadable(self, level: int, number: int, reason: str) -> SlideUnreadable:
+        across, down = self._levels[level].axes
         row, column = divmod(number, across.n_blocks)
         x_px0 = round(column * across.block_px * self.info.width_px0 / across.length_px)
         y_px0 = round(row * down.block_px * self.info.height_px0 / down.length_px)
@@ -184,7 +222,7 @@ def _at_once(function: Callable[[range], range], visits: range) -> Future[range]
 
 
 def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
-    """Open a slide that OpenSlide has opened.
+    """Open a slide that OpenSlide has opened; the reader closes the reference with itself.
 
     Raises
     ------
@@ -193,12 +231,13 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
     """
     levels = stored_levels(path, reference.info)
     sizes_px = tuple((each.axes[0].length_px, each.axes[1].length_px) for each in levels)
-    reader = TiffReader(path, replace(reference.info, level_sizes_px=sizes_px), levels)
+    info = replace(reference.info, level_sizes_px=sizes_px)
+    reader = TiffReader(path, info, levels, reference=reference)
     try:
         for level in range(len(levels)):
             _compare(reader, reference, level)
     except BaseException:
-        reader.close()
+        reader.close_alone()
         raise
     reader.blocks_decoded = reader.blocks_touched = 0
     return reader

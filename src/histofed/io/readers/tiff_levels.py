@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import imagecodecs
 import numpy as np
+import simplejpeg
 import tifffile
 
 from histofed.io.readers.blocks import Axis
@@ -24,8 +25,15 @@ VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
 """Families whose levels are plain tiled directories; others overlap, stitch or hide them."""
 
 
-JPEG_END = b"\xff\xd9"
-"""The marker "end of image" (ITU T.81, table B.1)."""
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+"""The markers "start of image" and "end of image" (ITU T.81, table B.1)."""
+
+J2K_START = b"\xff\x4f\xff\x51"
+"""The markers that begin a JPEG 2000 codestream; its size follows (ITU T.800, A.5.1)."""
+
+JPEG_IS_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""The application segment 14 by which a JPEG says that its colours are not transformed (ITU T.872,
+6.5.3)."""
 
 
 class NotForTiffReader(Exception):
@@ -43,7 +51,8 @@ class StoredLevel:
     offsets_bytes, lengths_bytes
         Where each block is, row by row; length 0 is a block that was never written.
     decode
-        Compressed bytes and number of a block -> pixels ``(height, width, 3)``.
+        Compressed bytes and number of a block -> pixels ``(height, width, 3)``. It raises
+        `ValueError` or `RuntimeError` for damage.
     """
 
     axes: tuple[Axis, Axis]
@@ -131,22 +140,22 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
 
 
 def _jpeg_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
-    shape, tables = (page.tilelength, page.tilewidth, 3), page.jpegtables
-    # Some scanners store RGB as it is; the marker of JFIF would say that it is YCbCr.
-    is_rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif
+    shape = (page.tilelength, page.tilewidth, 3)
+    tables = (page.jpegtables or JPEG_START).removesuffix(JPEG_END)
+    if page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif:
+        tables += JPEG_IS_RGB  # some scanners store RGB as it is, and say so in the tag only
 
     def pixels(data: bytes, _number: int) -> NDArray[np.uint8]:
-        # The decoder fills with grey what a JPEG that ends early leaves open.
-        if not data.endswith(JPEG_END) and not data.rstrip(b"\0").endswith(JPEG_END):
-            msg = "its JPEG ends early"
+        if not data.startswith(JPEG_START):
+            msg = "no JPEG is there"
             raise ValueError(msg)
-        block = imagecodecs.jpeg8_decode(
-            data,
-            tables=tables,
-            colorspace="RGB" if is_rgb else None,
-            outcolorspace="RGB",
-            out=cached_memory(shape),
+        # libjpeg only warns of most damage, and makes pixels up: strict refuses.
+        block = simplejpeg.decode_jpeg(
+            tables + data.removeprefix(JPEG_START), buffer=cached_memory(shape), strict=True
         )
+        if block.shape != shape:
+            msg = f"it is {block.shape[1]} x {block.shape[0]} pixels, not {shape[1]} x {shape[0]}"
+            raise ValueError(msg)
         return np.asarray(block)
 
     return pixels
@@ -168,8 +177,19 @@ def _other_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np
     decode, tables = page.decode, page.jpegtables
 
     def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
+        if data.startswith(J2K_START):
+            _check_j2k_size(data, page)
         block, _, _ = decode(data, number, jpegtables=tables)
         assert block is not None  # only empty data gives none
         return np.asarray(block[0])
 
     return pixels
+
+
+def _check_j2k_size(data: bytes, page: tifffile.TiffPage) -> None:
+    """Refuse a damaged size before memory is taken for it; edges of the slide may be cut."""
+    right, bottom, left, top = struct.unpack_from(">4I", data.ljust(24, b"\0"), 8)
+    if not (0 < right - left <= page.tilewidth and 0 < bottom - top <= page.tilelength):
+        msg = f"it is {right - left} x {bottom - top} pixels, not {page.tilewidth} x "
+        msg += f"{page.tilelength}"
+        raise ValueError(msg)
