@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _through_hydra(verb, overrides)
         from histofed.pipeline.config import compose
 
-        return _run(verb, compose(verb, overrides))
+        return _run(verb, compose(verb, overrides), typed=overrides)
     except BrokenPipeError:  # as in `histofed ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
@@ -93,9 +93,11 @@ def _refuse(verb: str, error: Exception) -> int:
     return REFUSED
 
 
-def _run(verb: str, config: DictConfig) -> int:
+def _run(verb: str, config: DictConfig, *, typed: Sequence[str]) -> int:
+    from histofed.pipeline import terminal
     from histofed.pipeline.config import to_object
 
+    terminal.options_typed = typed
     module = importlib.import_module(f"histofed.pipeline.{verb}")
     code: int = module.run(to_object(config))
     return code
@@ -116,7 +118,7 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
 
     def job(config: DictConfig) -> None:
         try:
-            codes.append(_run(verb, checked(verb, config)))
+            codes.append(_run(verb, checked(verb, config), typed=options))
         except (HistofedError, OSError) as error:  # the other jobs of a sweep go on
             codes.append(_refuse(verb, error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from typing import TYPE_CHECKING
 
@@ -370,3 +371,22 @@ def test_the_engine_is_named_and_another_one_finds_the_same_features(
         atol=1e-3 * np.abs(theirs.features_ND).max(),
         rtol=0,
     )
+
+
+def test_the_next_command_has_the_options_of_the_run(small_slide, tmp_path, capsys) -> None:
+    folder = tmp_path / "slides of today"
+    folder.mkdir()
+    shutil.copy(small_slide, folder / "a.svs")
+    options = ["tiling.min_tissue=0.4", "quality.drop=[unreadable, pen]", "overwrite=true"]
+    assert main(["tile", f"slides={folder}", f"work={tmp_path / 'work'}", *options]) == 0
+    (following,) = re.findall("^next: (.*)$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert "overwrite" not in following
+    assert main(shlex.split(following)[1:]) == 0  # refused, if one of them were lost
+    assert len(list((tmp_path / "work" / "features").rglob("a.h5"))) == 1
+
+
+def test_nothing_follows_where_nothing_was_made(folder, tmp_path, capsys) -> None:
+    (folder / "a.svs").unlink()
+    shutil.rmtree(folder / "sub")
+    assert main(["tile", f"slides={folder}", f"work={tmp_path / 'work'}"]) == 3
+    assert "next:" not in capsys.readouterr().out

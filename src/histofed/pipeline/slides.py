@@ -124,7 +124,10 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
 
 
 def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, following: str) -> int:
-    """Show failures and the closing panel; return the exit code."""
+    """Show failures and the closing panel; return the exit code.
+
+    What follows is only said where there is a result to go on with.
+    """
     counts = Counter(outcome.status for outcome in outcomes)
     for outcome in outcomes:
         if outcome.status == "failed":
@@ -149,7 +152,7 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
         "output": str(folder),
         "table": str(table),
     }
-    terminal.closing(verb, facts, next_command=following)
+    terminal.closing(verb, facts, next_command=following if counts["done"] + counts["kept"] else "")
     if counts["failed"]:
         return WORK_LEFT
     return LEFT_TO_OTHERS if counts["left"] else 0

@@ -6,6 +6,7 @@ every ten seconds or so.
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 
 _inside_another_verb = False
+
+options_typed: Sequence[str] = ()
+"""The options as the person typed them."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -112,6 +116,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         shown.add_row(*(escape(cell) for cell in row))
     console.print(shown)
+
+
+def same_options(verb: str) -> str:
+    """Return the command of another verb with the options of this one, ready to be copied.
+
+    A verb that goes on from another's results refuses them if its options are others. What is asked
+    for once, to replace results, is left out.
+    """
+    options = [each for each in options_typed if not each.startswith("overwrite=")]
+    return shlex.join(["histofed", verb, *options])
 
 
 def closing(title: str, facts: Mapping[str, str], *, next_command: str = "") -> None:

@@ -14,7 +14,7 @@ from histofed.extract.tiles import tile_recipe, tile_slide, tissue_mask
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
-from histofed.pipeline import build
+from histofed.pipeline import build, terminal
 from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import at_once, each_slide
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
@@ -70,8 +70,7 @@ def run(config: TileConfig) -> int:
     )
     outcomes = each_slide("Tiles", slides, at_once(work), results={"tiles": results})["tiles"]
     write_contact_sheets(store.folder, outcomes)
-    named = f"slides={config.slides}" if config.slides else f"cohort={config.cohort}"
-    following = f"histofed extract {named} work={config.work}"
+    following = terminal.same_options("extract")
     return close("tile", outcomes, folder=store.folder, table=table, following=following)
 
 
