@@ -136,10 +136,10 @@ def test_every_default_says_what_it_is(verb):
         ("train", "task=egrf", ["task=egrf", *groups()["task"]]),
         ("federate", "strategy=fedavgg", ["fedavgg", *groups()["strategy"]]),
         ("extract", "encoder=resnet", ["resnet", *groups()["encoder"]]),
-        ("train", "trainer.max_epochs=many", ["trainer.max_epochs", "many", "Integer"]),
+        ("train", "trainer.max_epochs=many", ["trainer.max_epochs", "many is not a number"]),
         ("train", "splits.n_folds=2.5", ["splits.n_folds", "2.5"]),
         ("train", "overwrite=perhaps", ["overwrite", "perhaps"]),
-        ("tile", "tiling.mpp=fine", ["tiling.mpp", "fine", "Float"]),
+        ("tile", "tiling.mpp=fine", ["tiling.mpp", "fine is not a number"]),
         ("train", "aggregator.hidden_dim=wide", ["aggregator.hidden_dim", "wide", "int"]),
         ("train", "aggregator.hidden_dim=true", ["aggregator.hidden_dim", "int"]),
         ("extract", "encoder.weights=3", ["encoder.weights", "3", "str"]),
@@ -150,6 +150,10 @@ def test_every_default_says_what_it_is(verb):
         ("tile", "slides", ["name=value"]),
         ("train", "~trainer.patience", ["trainer.patience"]),
         ("train", "cancer=lung", ["mutated", "lung", "egfr"]),
+        ("tile", "mpp=0,25", ["mpp=0,25", "decimals have a point"]),
+        ("tile", "mpp=abc", ["mpp", "abc is not a number"]),
+        ("tile", "quality.drop=pen", ["quality.drop", "in brackets"]),
+        ("tile", "canser=lung", ["canser", "Did you mean cancer?"]),
     ],
 )
 def test_refusals_name_the_key_and_what_is_allowed(verb, override, words):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from histofed.io.queue import Attempt, WorkQueue
 from histofed.pipeline import slide_table
-from histofed.pipeline.slide_table import _job_began_s, last_ended, result_of, write_table
+from histofed.pipeline.slide_table import COLUMNS, _job_began_s, last_ended, result_of, write_table
 from histofed.pipeline.slides import Outcome
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DONE = Attempt(number=1, status="done", key="key")
 
@@ -118,3 +115,9 @@ def test_a_slide_that_ends_while_the_table_is_written_is_in_it(
     monkeypatch.setattr(slide_table, "write_rows", meanwhile)
     write_table(tmp_path / "t.csv", {"a": "key", "b": "key"}, queue=queue)
     assert written == [["done", "left"], ["done", "done"]][: 1 + others]
+
+
+def test_every_column_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "file-formats.md").read_text(encoding="utf-8")
+    section = page.split("## The table of slides")[1].split("## ")[0]
+    assert [name for name in COLUMNS if f"`{name}`" not in section] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ def check_options(verb: str, overrides: Sequence[str]) -> None:
     known = _compose(verb, with_preset(verb, _alone(choices)))
     for item in parsed:
         if item.key_or_group not in groups():
-            _check_name(item.key_or_group, known)
+            _check_name(verb, item.key_or_group, known)
 
 
 def checked(verb: str, config: DictConfig) -> DictConfig:
@@ -127,7 +128,7 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         if not missing:
             OmegaConf.resolve(typed)
     except OmegaConfBaseException as error:
-        msg = f"{getattr(error, 'full_key', '') or 'options'}: {_first_line(error)}"
+        msg = f"{getattr(error, 'full_key', '') or 'options'}: {_in_words(_first_line(error))}"
         raise ConfigError(msg) from error
     if missing:
         msg = f"{', '.join(missing)} must be given, as in `histofed {verb} {missing[0]}=...`"
@@ -165,8 +166,7 @@ def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra.compose(verb, with_several(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        msg = _first_line(error.__cause__ or error)
-        raise ConfigError(msg) from error
+        raise ConfigError(_in_words(_first_line(error.__cause__ or error))) from error
 
 
 def with_preset(verb: str, overrides: Sequence[str]) -> list[str]:
@@ -208,7 +208,7 @@ def _each(verb: str, name: str, config: Any) -> dict[str, Any]:
     return {f"{name}.{each}": component for each, component in each_encoder(config).items()}
 
 
-def _check_name(name: str, known: DictConfig) -> None:
+def _check_name(verb: str, name: str, known: DictConfig) -> None:
     """Check that an option exists, part by part."""
     if name.split(".")[0].split("/")[0] == "hydra":
         return
@@ -218,7 +218,7 @@ def _check_name(name: str, known: DictConfig) -> None:
         if not isinstance(node, DictConfig) or part not in list(node):
             allowed = [str(key) for key in node] if isinstance(node, DictConfig) else []
             if depth == 0:
-                allowed = sorted({*allowed, *(group for group in groups() if group in node)})
+                allowed = sorted({*allowed, *groups_of(verb)})
             parent = "".join(f"{above}." for above in parts[:depth])
             raise _unknown(name, part, allowed, prefix=parent)
         node = node._get_node(part)
@@ -229,6 +229,26 @@ def _unknown(what: str, word: str, allowed: list[str], *, prefix: str) -> Config
     near = difflib.get_close_matches(word, allowed, n=1)
     guess = f" Did you mean {prefix}{near[0]}?" if near else ""
     return ConfigError(f"{what} is not known. Allowed: {', '.join(allowed) or 'nothing'}.{guess}")
+
+
+WORDS = {
+    r"Ambiguous value for argument '(.*)'": (
+        r"\1: a comma stands between the values of a sweep (--multirun); decimals have a point, as "
+        "in 0.25, and lists brackets, as in [pen,blur]"
+    ),
+    r".* is not a ListConfig, list or tuple.*": "a list is written in brackets, as in [pen,blur]",
+    r"Value '(.*)' of type '.*' could not be converted to (?:Float|Integer)": (
+        r"\1 is not a number, or not a whole one where that is asked for"
+    ),
+}
+"""What OmegaConf and Hydra say of the commonest slips, and what helps."""
+
+
+def _in_words(message: str) -> str:
+    for pattern, words in WORDS.items():
+        if found := re.fullmatch(pattern, message):
+            return found.expand(words)
+    return message
 
 
 def _first_line(error: BaseException) -> str:
