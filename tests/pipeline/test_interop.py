@@ -124,7 +124,7 @@ def test_a_changed_source_is_not_taken_for_the_old_one(job, convert):
     trident(job / "S2.h5", seed=9)
     code, said = convert(job, "mpp=0.25")
     assert code == 3
-    assert "S2.h5 was made with other options" in said
+    assert "S2.h5 was made otherwise: it is of another slide of this name" in said
 
 
 def test_one_bad_file_does_not_stop_the_others(job, convert, tmp_path, table):

@@ -195,7 +195,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     assert not (tmp_path / "tiles" / "good.h5").exists()
     panel = read_panel(tmp_path / "tiles" / "good.png", 100)
     assert panel is not None
-    assert panel.problem.startswith("slide good: no tile of 1500 um")
+    assert panel.problem.startswith("slide good: no tile of 112 um")
 
 
 @pytest.mark.parametrize(
@@ -390,3 +390,19 @@ def test_nothing_follows_where_nothing_was_made(folder, tmp_path, capsys) -> Non
     shutil.rmtree(folder / "sub")
     assert main(["tile", f"slides={folder}", f"work={tmp_path / 'work'}"]) == 3
     assert "next:" not in capsys.readouterr().out
+
+
+def test_a_file_made_otherwise_says_how(small_slide, tmp_path, capsys) -> None:
+    folder, work = tmp_path / "slides", tmp_path / "work"
+    folder.mkdir()
+    shutil.copy(small_slide, folder / "a.svs")
+    command = ["tile", f"slides={folder}", f"work={work}"]
+    assert main(command) == 0
+    assert main([*command, "tiling.min_tissue=0.4", "tissue=entropy"]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a.h5 was made otherwise: tiling.min_tissue was 0.5, is 0.4; tissue.method was" in said
+    (folder / "a.svs").unlink()
+    write_pyramid(folder / "a.svs", tissue_picture(460, seed=5), mpp=MPP)
+    assert main(command) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a.h5 was made otherwise: it is of another slide of this name; choose" in said

@@ -180,7 +180,13 @@ class _Extraction:
         found = store.digest(record.slide_id)
         if found:
             path, overwrite = store.path(record.slide_id), self.config.overwrite
-            check_same(path, found=found, wanted=record.digest, overwrite=overwrite)
+            check_same(
+                path,
+                found=found,
+                wanted=record.digest,
+                overwrite=overwrite,
+                records=lambda: (store.record(record.slide_id), record),
+            )
         return found == record.digest
 
     def _read(

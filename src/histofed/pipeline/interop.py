@@ -114,7 +114,14 @@ def _write_ours(tiles: SlideFeatures | SlideTiles, out: Path, *, overwrite: bool
     mine = store[0] if isinstance(tiles, SlideFeatures) else store[1]
     found, path = mine.digest(record.slide_id), mine.path(record.slide_id)
     if found is not None:
-        check_same(path, found=found, wanted=record.digest, overwrite=overwrite, option="out")
+        check_same(
+            path,
+            found=found,
+            wanted=record.digest,
+            overwrite=overwrite,
+            option="out",
+            records=lambda: (mine.read(record.slide_id).record, record),
+        )
     if found == record.digest:
         return "kept"
     if isinstance(tiles, SlideFeatures):

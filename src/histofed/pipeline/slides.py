@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -16,7 +16,10 @@ from histofed.io.tables import check_name, read_slides, with_mpp_table
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from histofed.io.readers import SlideReader
+    from histofed.io.store import Record
     from histofed.pipeline.schema import TileConfig
 
 WORK_LEFT = 3
@@ -190,21 +193,68 @@ def slide_path(slide: Slide) -> Path:
 
 
 def check_same(
-    path: Path, *, found: str, wanted: str, overwrite: bool, option: str = "work"
+    path: Path,
+    *,
+    found: str,
+    wanted: str,
+    overwrite: bool,
+    option: str = "work",
+    records: Callable[[], tuple[Record, Record]] | None = None,
 ) -> None:
     """Refuse to reuse, or to silently replace, a file that was made otherwise.
+
+    Parameters
+    ----------
+    found, wanted
+        Digests of how the file was made and of how it would be made now.
+    records
+        Gives both in full, to say where they differ.
 
     Raises
     ------
     StoreError
         The digests differ and ``overwrite`` was not asked for.
     """
-    if found != wanted and not overwrite:
-        msg = (
-            f"{path} was made with other options or from another slide of this name; choose "
-            f"another folder ({option}=...) or replace it (overwrite=true)"
-        )
-        raise StoreError(msg)
+    if found == wanted or overwrite:
+        return
+    how = "with other options or from another slide of this name"
+    if records is not None:
+        how = f"otherwise: {'; '.join(differences(*records()))}"
+    msg = f"{path} was made {how}; choose another folder ({option}=...) or replace it "
+    msg += "(overwrite=true)"
+    raise StoreError(msg)
+
+
+DIFFERENCES = 4
+"""Differences between two records that a message names."""
+
+
+def differences(found: Record, wanted: Record) -> list[str]:
+    """Return where two records differ, in the words of the options."""
+    old, new = _flat(asdict(found)), _flat(asdict(wanted))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    said = [
+        f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}" for name in names
+    ]
+    if "slide_digest" in names:
+        said = [
+            "it is of another slide of this name",
+            *(each for each in said if "digest" not in each),
+        ]
+    more = [f"and {len(said) - DIFFERENCES} more"] if len(said) > DIFFERENCES else []
+    return [*said[:DIFFERENCES], *more]
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``name.name`` -> value; the recipe's parts are called as their options are."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        word = {"recipe": "", "spec": "tiling.", "mpp": "mpp"}.get(name, f"{name}.")
+        if isinstance(value, dict):
+            flat |= _flat(value, prefix + word)
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def _refuse_twins(slides: list[Slide]) -> None:

@@ -125,7 +125,11 @@ def tiles_of(
     )
     if found := store.digest(slide.slide_id):
         check_same(
-            store.path(slide.slide_id), found=found, wanted=record.digest, overwrite=overwrite
+            store.path(slide.slide_id),
+            found=found,
+            wanted=record.digest,
+            overwrite=overwrite,
+            records=lambda: (store.read(slide.slide_id).record, record),
         )
         if found == record.digest:
             return store.read(slide.slide_id), False
