@@ -232,7 +232,7 @@ def test_impossible_values_are_refused_before_any_work(verb, override):
 @pytest.mark.parametrize(
     ("option", "lowest", "highest", "beyond"),
     [
-        ("mpp", "0.01", "100", ["0.0099", "100.1", "1e300"]),
+        ("mpp", "0.05", "5", ["0.0499", "5.1", "1e300"]),
         ("tissue.mpp", "1", "100", ["0", "100.1", "1e300"]),
         ("tissue.closing_um", "0", "1000", ["-1", "1000.5", "1e9"]),
         ("quality.mpp", "0.5", "20", ["0", "20.1", "1e300"]),

@@ -11,21 +11,25 @@ from histofed.io.pyramid import write_pyramid
 from histofed.io.store import FeatureStore
 from histofed.synth.stain import SITES
 
-SIDE_PX = 232
+SIDE_PX, GLASS_PX = 464, 30
 
 
 @pytest.fixture(scope="module")
 def slides(tmp_path_factory):
-    """One tile each; ``blue`` has no eosin."""
+    """Four tiles each, with glass around; ``blue`` has no eosin."""
     generator = np.random.default_rng(0)
     waves = ndimage.gaussian_filter(generator.normal(size=(SIDE_PX, SIDE_PX)), 3)
     amount = (0.9 + 0.35 * waves / waves.std()).clip(0.2, 2).astype(np.float32)
-    cells = np.kron(generator.random((29, 29)) < 0.3, np.ones((8, 8), np.float32))
+    cells = np.kron(generator.random((58, 58)) < 0.3, np.ones((8, 8), np.float32))
     nothing = np.zeros_like(amount)
     folder = tmp_path_factory.mktemp("slides")
     stain = SITES[0].stain
-    write_pyramid(folder / "both.svs", stain.through(amount * cells, amount * (1 - cells)), mpp=0.5)
-    write_pyramid(folder / "blue.svs", stain.through(amount, nothing), mpp=0.5)
+    for name, stains in (
+        ("both", (amount * cells, amount * (1 - cells))),
+        ("blue", (amount, nothing)),
+    ):
+        both = [np.pad(each, GLASS_PX) for each in stains]
+        write_pyramid(folder / f"{name}.svs", stain.through(*both), mpp=0.5)
     return folder
 
 
