@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smaller size, under a minute")
     parser.add_argument("--json", type=Path, help="write the result here")
     arguments = parser.parse_args()
-    quick = Size(n_train=80, n_test=80, n_tiles=2500, dim=256, epochs=4, turns=1)
+    quick = Size(n_train=80, n_test=40, epochs=3)
     result = measure(quick if arguments.quick else Size())
     for name, value in result["figures"].items():
         print(f"{name}: {value:.3f}")
