@@ -115,6 +115,11 @@ def test_the_caption_says_how_slide_tiles_and_tissue_were_measured(tiles):
     )
 
 
+def test_the_caption_counts_tissue_that_hangs_over_the_border(tiles):
+    _, caption = words(tile_picture(BACKDROP, tiles=replace(tiles, n_over_border=12)))
+    assert "kept, 224 px at 0.5 µm per pixel; 12 with tissue hang over the border" in caption
+
+
 def test_dropped_tiles_are_drawn_by_reason_and_every_key_has_its_count(tiles):
     figure = tile_picture(BACKDROP, tiles=flagged(tiles, pen=3, blur=2, fat=1), outline=outline())
     *dropped, kept = drawn_tiles(figure)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from histofed.errors import ConfigError
 from histofed.extract.reading import read_batches
-from histofed.extract.stain import AsScanned
+from histofed.extract.stain.base import AsScanned, unchanged
 from histofed.extract.tiles import tile_recipe
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from histofed.extract.feed import EncoderFeed, SlideFeed
     from histofed.extract.quality import QualitySpec
     from histofed.extract.stain import StainMethod
+    from histofed.extract.stain.base import Transform
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, SlideTiles
@@ -70,12 +71,17 @@ def encode_slide(
     feed: EncoderFeed,
     *,
     names: Sequence[str],
-    stain: StainMethod = AS_SCANNED,
+    transform: Transform = unchanged,
     threads: int = 0,
 ) -> Generator[None, None, SlideFeed]:
     """Read the kept tiles, each once, and hand them to the encoders of these names.
 
     Yields after every batch that was read, so that other things can be seen to.
+
+    Parameters
+    ----------
+    transform
+        What a stain method learned of this slide, applied to every tile.
 
     Returns
     -------
@@ -85,14 +91,11 @@ def encode_slide(
 
     Raises
     ------
-    StainUnclear
-        The stains are to be normalised and cannot be told apart.
     SlideUnreadable
         A tile cannot be read.
     """
     spec = tiles.record.recipe.spec
     assert spec is not None  # tiles have positions
-    transform = stain.fit(reader, tiles, device=feed.device)
     awaited = feed.expect(len(tiles.coords_N2), names)
     for numbers_B, tiles_BHW3 in read_batches(
         reader, spec, tiles.coords_N2, batch_size=feed.batch_size, threads=threads

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from histofed.extract.feed import SlideFeed
     from histofed.extract.quality import QualitySpec
     from histofed.extract.stain import StainMethod
+    from histofed.extract.stain.base import Transform
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, Record, SlideTiles
@@ -143,10 +144,9 @@ class _Extraction:
             lacking = [name for name in names if name not in ended]
             if not lacking:
                 return ended
-            tiles, awaited = yield from self._read(reader, tiles, lacking)
+            tiles, awaited, transform = yield from self._read(reader, tiles, lacking)
             done = outcome(reader, tiles, status="done")
-            for name in lacking:
-                self._write_picture(reader, tiles, name)
+            self._write_pictures(reader, tiles, lacking, transform)
         yield awaited.features
         for name, features_ND in awaited.features.result().items():
             features = SlideFeatures(
@@ -191,14 +191,16 @@ class _Extraction:
 
     def _read(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
-    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed]]:
-        """Hand over all tiles that can be read, and return them with what awaits their features."""
-        # Tiles are read beside the encoder in any case; more threads share that work.
-        threads = self.config.read_threads if self.config.read_threads > 1 else 0
+    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+        """Hand over all tiles that can be read; return them, their feed and what was done to them.
+
+        Raises
+        ------
+        StainUnclear
+            The stains are to be normalised and cannot be told apart.
+        """
         try:
-            awaited = yield from encode_slide(
-                reader, tiles, self.feed, names=names, stain=self.stain, threads=threads
-            )
+            return (yield from self._hand_over(reader, tiles, names))
         except SlideUnreadable:
             # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
             tiles = without_unreadable(reader, tiles, quality=self.quality)
@@ -213,23 +215,33 @@ class _Extraction:
                 mpp=self.tissue.mpp,
                 reader=reader,
             )
-            awaited = yield from encode_slide(
-                reader, tiles, self.feed, names=names, stain=self.stain, threads=threads
-            )
-        return tiles, awaited
+            return (yield from self._hand_over(reader, tiles, names))
 
-    def _write_picture(self, reader: SlideReader, tiles: SlideTiles, name: str) -> None:
+    def _hand_over(
+        self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
+    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+        # Tiles are read beside the encoder in any case; more threads share that work.
+        threads = self.config.read_threads if self.config.read_threads > 1 else 0
+        transform = self.stain.fit(reader, tiles, device=self.feed.device)
+        awaited = yield from encode_slide(
+            reader, tiles, self.feed, names=names, transform=transform, threads=threads
+        )
+        return tiles, awaited, transform
+
+    def _write_pictures(
+        self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str], transform: Transform
+    ) -> None:
         """Write ``<slide_id>.png``: tiles before and after, where stains are normalised."""
         slide_id = tiles.record.slide_id
-        path = self.stores[name].folder / f"{slide_id}.png"
+        paths = [self.stores[name].folder / f"{slide_id}.png" for name in names]
         method = self.stain.record.get("method")
         if method is None:
-            path.unlink(missing_ok=True)  # of other options, with overwrite=true
+            for path in paths:
+                path.unlink(missing_ok=True)  # of other options, with overwrite=true
             return
         before = sampled(reader, tiles, n_tiles=SHOWN)
-        # Learned a second time: that costs as much as reading n_tiles tiles.
-        after = self.stain.fit(reader, tiles)(before)
-        with atomic_path(path) as part:
-            part.write_bytes(
-                png_bytes(stain_picture(before, after, slide_id=slide_id, method=method))
-            )
+        figure = stain_picture(before, transform(before), slide_id=slide_id, method=method)
+        picture = png_bytes(figure)
+        for path in paths:
+            with atomic_path(path) as part:
+                part.write_bytes(picture)

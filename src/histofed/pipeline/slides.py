@@ -249,8 +249,8 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return ``name.name`` -> value; the recipe's parts are called as their options are."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
-        word = {"recipe": "", "spec": "tiling.", "mpp": "mpp"}.get(name, f"{name}.")
         if isinstance(value, dict):
+            word = {"recipe": "", "spec": "tiling."}.get(name, f"{name}.")
             flat |= _flat(value, prefix + word)
         else:
             flat[prefix + name] = value

@@ -76,10 +76,11 @@ class AsScanned:
         self, reader: SlideReader, tiles: SlideTiles, *, device: torch.device = CPU
     ) -> Transform:
         """Return what changes nothing; see `StainMethod.fit`."""
-        return _unchanged
+        return unchanged
 
 
-def _unchanged(tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def unchanged(tiles_BHW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the tiles as they are."""
     return tiles_BHW3
 
 
