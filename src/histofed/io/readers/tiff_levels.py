@@ -165,7 +165,7 @@ def cached_memory(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Return memory for decoded pixels that begins between two multiples of 32 bytes.
 
     On a multiple, libjpeg-turbo stores past the processor's caches (jdcolext-avx2.asm), as suits
-    pixels that nobody wants soon. These are copied at once: so, they are decoded a quarter faster.
+    pixels that nobody wants soon. These are copied at once: so, they are decoded faster.
     """
     size_bytes = math.prod(shape)
     memory = np.empty(size_bytes + 32, dtype=np.uint8)
