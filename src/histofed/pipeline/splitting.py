@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.cohort import some
 from histofed.core.leakage import Fingerprint, check_no_leakage, find_twins
 from histofed.core.site_splits import site_preserved_folds
 from histofed.core.splits import check_classes, check_covered, deal, rotate
-from histofed.errors import ConfigError
+from histofed.errors import CohortError, ConfigError
 from histofed.io.splits import read_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from histofed.core.cohort import Cohort
     from histofed.core.splits import Fold
@@ -34,6 +35,7 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
         msg = f"splits.scheme={config.scheme} with splits.file={config.file}: a file is read where "
         msg += "splits.scheme=file, and only there"
         raise ConfigError(msg)
+    check_learnable(f"cohort {cohort.name}", cohort.patients, cohort, task)
     strata = task.strata(cohort.labels)
     if config.scheme == "file":
         folds = read_splits(Path(str(config.file)))
@@ -56,7 +58,28 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
         folds = rotate(fold_of)
     for fold in folds:
         check_classes(fold, strata, needed=task.needed)
+        check_learnable(f"fold {fold.number}, training", fold.train, cohort, task)
     return folds
+
+
+def check_learnable(who: str, patients: Sequence[str], cohort: Cohort, task: Task) -> None:
+    """Stop, by name, if patients cannot teach all that a task asks.
+
+    Raises
+    ------
+    CohortError
+        A class or event that nobody has, a question that all answer alike, or a number without
+        two values.
+    """
+    if lacking := task.lacking([cohort.labels[patient] for patient in patients]):
+        msg = (
+            f"{who}: {len(patients)} patients ({some(patients)}) lack {', '.join(lacking)}, which "
+        )
+        msg += (
+            f"task {task.name} asks for; use fewer folds (splits.n_folds=...), more patients, or "
+        )
+        msg += "a task without it"
+        raise CohortError(msg)
 
 
 def check_twins(folds: Iterable[Fold], slides: Iterable[Fingerprint]) -> None:

@@ -18,6 +18,7 @@ from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.fitness import check_fitness
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
@@ -95,7 +96,7 @@ def open_study(config: TrainConfig) -> Study:
     Raises
     ------
     ConfigError
-        The run folder holds a run already.
+        The run folder holds a run already, or options do not suit the task.
     CohortError, StoreError
         Tables or features are at fault.
     """
@@ -105,6 +106,7 @@ def open_study(config: TrainConfig) -> Study:
     run = RunFolder(Path(config.run))
     _check_folder(run, overwrite=config.overwrite)
     task = task_of(config.task)
+    check_fitness(config, task)
     cohort = read_cohort(Path(config.cohort), task)
     folds = folds_of(config.splits, cohort, task)
     store = FeatureStore(Path(config.features))

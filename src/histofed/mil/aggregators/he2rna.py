@@ -46,7 +46,7 @@ class HE2RNA(Aggregator):
     Raises
     ------
     ConfigError
-        ``n_top`` is empty or holds a number below 1.
+        ``n_top`` is empty.
     """
 
     counts_tiles = True
@@ -62,9 +62,9 @@ class HE2RNA(Aggregator):
         tile_norm: bool = True,
     ) -> None:
         super().__init__(dim, n_classes)
-        if not n_top or min(n_top) < 1:
-            msg = f"aggregator.n_top is {list(n_top)}; it lists how many of a bag's highest scores "
-            msg += "are averaged, at least one number of at least 1"
+        if not n_top:
+            msg = "aggregator.n_top is empty; it lists how many of a bag's highest scores are "
+            msg += "averaged, for example [10]"
             raise ConfigError(msg)
         self.n_top = tuple(n_top)
         self.project = nn.Sequential(
