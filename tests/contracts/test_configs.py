@@ -124,6 +124,11 @@ def test_every_kind_of_task_is_there_and_every_cancer_asks_for_survival():
     assert surviving == set(groups()["cancer"]) - {"demo"}
 
 
+@pytest.mark.parametrize("head", ["evidence", "tile_risk", "tile_value_cd3e"])
+def test_scores_of_every_kind_of_task_can_be_drawn(head):
+    assert compose("explain", ["run=r", f"head={head}"]).head == head
+
+
 @pytest.mark.parametrize("n_top", ["[0]", "[5,-1]"])
 def test_every_number_of_a_list_has_limits(n_top):
     assert "aggregator.n_top is" in refusal(
