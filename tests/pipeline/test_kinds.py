@@ -18,7 +18,7 @@ from histofed.io.store import FeatureStore
 from histofed.mil.data import BagDataModule
 from histofed.mil.module import MILModule, predict
 from histofed.pipeline.config import compose, to_object
-from histofed.pipeline.federate import fit_over_sites
+from histofed.pipeline.federate import cannot_train_alone, fit_over_sites
 from histofed.pipeline.fit import fit_alone, fit_federated
 from histofed.pipeline.study import open_study
 from histofed.pipeline.train import fit_baseline
@@ -240,6 +240,27 @@ def test_he2rna_shows_each_tile_as_a_bag_of_its_own(kinds_study, tmp_path):
         highest = module(batch).evidence_BNC.amax(dim=(0, 1))
     assert list(heads) == [f"tile_value_{gene}" for gene in ("mki67", "cd3e", "cd8a", "cd19")]
     assert (highest <= torch.stack([values.max() for values in heads.values()])).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "said"),
+    [
+        ("hazard", {"OS_STATUS": "0:LIVING"}, "training patients lack an event"),
+        ("histology", {"histology": "biphasic"}, "lack epithelioid, sarcomatoid"),
+        ("panel", {"keap1": ""}, None),
+        ("expression", {"cd19": "1.5"}, None),
+    ],
+)
+def test_a_hospital_that_cannot_train_alone_says_what_it_lacks(
+    kind, changed, said, kinds_study, tmp_path
+):
+    """Of a panel or several numbers it learns what it has."""
+    rows = [row | changed if row["site"] == "west" else row for row in kinds_study.rows()]
+    write_table(tmp_path / "cohort.csv", rows)
+    options = (*CHOICES[kind], f"cohort={tmp_path / 'cohort.csv'}")
+    study = opened("federate", kinds_study, tmp_path / "run", *options)
+    found = cannot_train_alone(study, "west")
+    assert said in found if said else not found
 
 
 @pytest.mark.parametrize(
