@@ -40,9 +40,12 @@ RECORDED_PACKAGES = (
 )  # fmt: skip
 
 
-ARMS = ("federated", "pooled", "baseline")
+ARMS = ("federated", "federated-fused", "pooled", "fused", "clinical", "baseline")
 LOCAL = "local-"
-"""Names of arms: ways of training that are compared; one ``local-<site>`` per hospital."""
+"""Names of arms: ways of training that are compared; one ``local-<site>`` per hospital.
+
+Fused ones take clinical covariates beside the image, ``clinical`` takes them alone.
+"""
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,21 @@ def objective(task: Task, config: TrainerConfig) -> Objective:
     return objective_of(task, survival=config.survival_loss)
 
 
-def module(config: TrainConfig, task: Task, *, dim: int) -> MILModule:
-    """Return an untrained model for features of ``dim``; weights come from torch's random state."""
+def module(config: TrainConfig, task: Task, *, dim: int, n_covariates: int = 0) -> MILModule:
+    """Return an untrained model for features of ``dim``; weights come from torch's random state.
+
+    Those of the aggregator are the same with covariates and without.
+    """
+    from histofed.mil.fusion import fusion_for
     from histofed.mil.module import MILModule
 
     aims = objective(task, config.trainer)
+    pools = aggregator(config.aggregator, dim=dim, n_classes=aims.n_logits)
+    kind = config.clinical.fusion
     return MILModule(
-        aggregator(config.aggregator, dim=dim, n_classes=aims.n_logits),
+        pools,
         aims,
+        fusion=fusion_for(pools, kind, n_covariates=n_covariates) if n_covariates else None,
         learning_rate=config.trainer.learning_rate,
         weight_decay=config.trainer.weight_decay,
     )

@@ -24,6 +24,7 @@ from histofed.mil.bags import load_bags
 from histofed.mil.weights import load_weights
 from histofed.pipeline import build, evaluate, terminal
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.clinical import covariates_of, encoded, encoding_in
 from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
@@ -55,19 +56,23 @@ def run(config: ExplainConfig) -> int:
     cohort, features = stored_cohort(folder)
     bags = load_bags(cohort, features, scratch=Path(stored.work))
     task = task_of(stored.task)
+    known = covariates_of(stored.clinical, Path(stored.cohort), cohort, task)
     held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm), task=task)}
     scores = ScoreStore(folder.scores)
     dim = int(next(iter(bags.values())).features_ND.shape[1])
     with terminal.stage("Scores", len(bags), unit="patients") as step:
         for fold in sorted({prediction.fold for prediction in held_out.values()}):
-            module = build.module(stored, task, dim=dim)
             weights = folder.fold(arm, fold) / "model.safetensors"
+            encoding = encoding_in(weights)
+            n_covariates = len(encoding.names) if encoding else 0
+            module = build.module(stored, task, dim=dim, n_covariates=n_covariates)
             digest = load_weights(weights, module, of=type(module.aggregator).__name__)
             if digest != models.get(weights.parent.name):
                 msg = f"{weights}: not the model that this fold was trained with; train again"
                 raise WeightsError(msg)
+            here = encoded(bags, encoding, known) if encoding and known else bags
             for patient in (p for p, found in held_out.items() if found.fold == fold):
-                found = tile_scores(module, bags[patient], store=features, model_digest=digest)
+                found = tile_scores(module, here[patient], store=features, model_digest=digest)
                 for slide in found:
                     scores.write(slide)
                 step(note=patient)

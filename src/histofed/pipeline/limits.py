@@ -130,6 +130,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "trainer.balance": OneOf(("none", "weights", "sampling")),
     "trainer.survival_loss": OneOf(("hazard", "cox")),
     "splits.scheme": OneOf(("patients", "sites", "file")),
+    "clinical.fusion": OneOf(("concat", "gated")),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "mps")),
     # Weights stay in 32 bits: hospitals average them.
     "trainer.precision": OneOf(("32-true", "16-mixed", "bf16-mixed")),

@@ -100,6 +100,16 @@ class TrainerConfig:
 
 
 @dataclass
+class ClinicalConfig:
+    """Clinical covariates beside the image."""
+
+    columns: list[str] = MISSING
+    fusion: str = MISSING
+    words: list[str] = MISSING
+    missing: list[str] = MISSING
+
+
+@dataclass
 class FederationConfig:
     """How the hospitals work together."""
 
@@ -176,6 +186,7 @@ class TrainConfig:
     aggregator: Any = MISSING
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    clinical: ClinicalConfig = field(default_factory=ClinicalConfig)
 
 
 @dataclass

@@ -18,12 +18,14 @@ from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.clinical import covariates_of
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histofed.core.clinical import Covariates, Encoding
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
@@ -47,6 +49,11 @@ class Study:
         Patient -> sums of the patient's features, to standardise with.
     mean_features
         Patient -> mean of the patient's features, ``(D,)``.
+    covariates
+        What is known of each patient beside the image; None where nothing was asked for.
+    encoding
+        How covariates became the numbers of the bags, in the view of one fold; None where a model
+        sees the image alone.
     """
 
     config: TrainConfig
@@ -58,6 +65,8 @@ class Study:
     mean_features: Mapping[str, Floats]
     folds: list[Fold]
     run: RunFolder
+    covariates: Covariates | None = None
+    encoding: Encoding | None = None
 
     @property
     def dim(self) -> int:
@@ -106,6 +115,7 @@ def open_study(config: TrainConfig) -> Study:
     _check_folder(run, overwrite=config.overwrite)
     task = task_of(config.task)
     cohort = read_cohort(Path(config.cohort), task)
+    known = covariates_of(config.clinical, Path(config.cohort), cohort, task)
     folds = folds_of(config.splits, cohort, task)
     store = FeatureStore(Path(config.features))
     bags = load_bags(cohort, store, scratch=Path(config.work))
@@ -128,6 +138,7 @@ def open_study(config: TrainConfig) -> Study:
         mean_features={patient: found.mean_D.numpy() for patient, found in moments.items()},
         folds=folds,
         run=run,
+        covariates=known,
     )
 
 
