@@ -131,3 +131,12 @@ def test_an_encoding_survives_being_written():
     again = encoding_of(json.loads(json.dumps(encoding.record())))
     assert again == encoding
     assert again.encode((math.pi, "other", None)) == encoding.encode((math.pi, "other", None))
+
+
+def test_other_patients_are_read_as_those_trained_on_were():
+    trained = covariates(("age", "grade"), {"a": ("1", "2"), "b": ("3", "4")}, words=["grade"])
+    encoding = trained.encoding(trained.sums(["a", "b"]))
+    others = covariates(("age", "grade"), {"t": ("", "2.0"), "u": ("NA", "7")}, like=encoding)
+    assert others.values_of == {"t": (None, "2"), "u": (None, "7")}
+    with pytest.raises(CohortError, match=r"'age' holds numbers of 0 patient.*t 'old'"):
+        covariates(("age", "grade"), {"t": ("old", "2")}, like=encoding)

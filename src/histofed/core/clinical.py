@@ -77,6 +77,7 @@ def covariates(
     *,
     words: Collection[str] = (),
     missing: Collection[str] = MISSING,
+    like: Encoding | None = None,
 ) -> Covariates:
     """Read cells: a column of numbers holds numbers, any other words.
 
@@ -90,6 +91,8 @@ def covariates(
         Columns whose numbers are names (grade 1, 2, 3).
     missing
         Cells that mean "not known", compared without regard to case.
+    like
+        Of a trained model: columns hold what they held then, and one may be known of nobody.
 
     Raises
     ------
@@ -97,14 +100,14 @@ def covariates(
         A column holds numbers and words, or nothing that is known.
     """
     unknown = {word.lower() for word in missing}
-    found_words, columns = set(words), []
+    found_words, columns = set(like.words if like else words), []
     for index, name in enumerate(names):
         cells = {patient: plain(row[index]) for patient, row in cells_of.items()}
         known = {patient: cell for patient, cell in cells.items() if cell not in unknown}
-        if not known:
+        if not known and not like:
             msg = f"clinical column {name!r} is not known of any patient; leave it out"
             raise CohortError(msg)
-        if name not in words and not _all_numbers(name, known):
+        if name not in found_words and not _all_numbers(name, known, may_be_words=not like):
             found_words.add(name)
         columns.append(
             {p: cell if name in found_words else float(cell) for p, cell in known.items()}
@@ -113,10 +116,10 @@ def covariates(
     return Covariates(tuple(names), frozenset(found_words), values_of)
 
 
-def _all_numbers(name: str, cell_of: Mapping[str, str]) -> bool:
+def _all_numbers(name: str, cell_of: Mapping[str, str], *, may_be_words: bool) -> bool:
     """Return whether a column holds numbers rather than words; a mixture is refused by name."""
     odd = [patient for patient, cell in cell_of.items() if not _is_number(cell)]
-    if odd and len(odd) < len(cell_of):
+    if odd and not (may_be_words and len(odd) == len(cell_of)):
         said = ", ".join(f"{patient} {cell_of[patient]!r}" for patient in odd[:3])
         more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         msg = (
@@ -293,6 +296,11 @@ class Encoding:
     def names(self) -> tuple[str, ...]:
         """Of the numbers."""
         return tuple(name for code in self.codes for name in code.names)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Columns that hold words."""
+        return frozenset(code.name for code in self.codes if isinstance(code, WordCode))
 
     def encode(self, values: Sequence[Value]) -> tuple[float, ...]:
         """Return the numbers of one patient."""

@@ -12,7 +12,6 @@ from histofed.core.clinical import add_sums, covariates, encoding_of
 from histofed.errors import ConfigError
 from histofed.io.clinical import read_cells
 from histofed.io.tables import COHORT_COLUMNS
-from histofed.mil.weights import read_about
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
@@ -111,5 +110,7 @@ def encoded_rows(study: Study, encoding: Encoding, patients: Sequence[str]) -> F
 
 def encoding_in(weights: Path) -> Encoding | None:
     """Return how the covariates of a stored model are encoded; None for a model without any."""
+    from histofed.mil.weights import read_about
+
     about = read_about(weights)
     return encoding_of(json.loads(about[CLINICAL])) if CLINICAL in about else None
