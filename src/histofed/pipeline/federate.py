@@ -81,7 +81,7 @@ def check_sites(study: Study) -> None:
 
 def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
     """Fit one federated model a fold; write the arm."""
-    arm = Arm(study, FEDERATED)
+    arm = Arm.of(study, FEDERATED)
     for fold in study.folds:
 
         def say_round(record: RoundRecord, fold: Fold = fold) -> None:
@@ -89,7 +89,7 @@ def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
 
         folder = study.run.fold(FEDERATED, fold.number)
         module = fit_federated(study, fold, folder=folder, on_round=say_round)
-        add_fold(arm, fold, module)
+        add_fold(study, arm, fold, module)
         step(note=f"{FEDERATED}, fold {fold.number + 1}")
     arm.write()
 
@@ -106,11 +106,11 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
             terminal.say(f"{site} is left out of the local arms: {reason}")
             step(len(study.folds), note=f"{LOCAL}{site}")
             continue
-        arm = Arm(study, LOCAL + site)
+        arm = Arm.of(study, LOCAL + site)
         for fold in study.folds:
             folder = study.run.fold(LOCAL + site, fold.number)
             module = fit_alone(study, fold, bags=bags, folder=folder)
-            add_fold(arm, fold, module, site=site)
+            add_fold(study, arm, fold, module, site=site)
             step(note=f"{LOCAL}{site}, fold {fold.number + 1}")
         arm.write()
 

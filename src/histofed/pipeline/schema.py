@@ -188,6 +188,18 @@ class FederateConfig(TrainConfig):
 
 
 @dataclass
+class PredictConfig:
+    """Options of ``histofed predict``."""
+
+    run: str = MISSING
+    arm: str | None = MISSING
+    cohort: str = MISSING
+    features: str = MISSING
+    out: str = MISSING
+    overwrite: bool = MISSING
+
+
+@dataclass
 class EvaluateConfig:
     """Options of ``histofed evaluate``."""
 
@@ -268,6 +280,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "convert": ConvertConfig,
     "train": TrainConfig,
     "federate": FederateConfig,
+    "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
     "review": ReviewConfig,

@@ -8,12 +8,12 @@ from histofed.mil.baseline import mean_pool_outputs
 from histofed.mil.data import BagDataModule
 from histofed.mil.module import predict
 from histofed.pipeline import evaluate, terminal
-from histofed.pipeline.arms import Arm
+from histofed.pipeline.arms import Arm, ood, predictions_of
 from histofed.pipeline.fit import fit_alone
 from histofed.pipeline.study import open_study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from histofed.core.splits import Fold
     from histofed.mil.module import MILModule
@@ -38,15 +38,17 @@ def run(config: TrainConfig) -> int:
 
 def fit_pooled(study: Study, step: Callable[..., None]) -> None:
     """Fit one model a fold on all training patients; write the arm."""
-    arm = Arm(study, POOLED)
+    arm = Arm.of(study, POOLED)
     for fold in study.folds:
         module = fit_alone(study, fold, bags=study.bags, folder=study.run.fold(POOLED, fold.number))
-        add_fold(arm, fold, module)
+        add_fold(study, arm, fold, module)
         step(note=f"{POOLED}, fold {fold.number + 1}")
     arm.write()
 
 
-def add_fold(arm: Arm, fold: Fold, module: MILModule, *, site: str | None = None) -> None:
+def add_fold(
+    study: Study, arm: Arm, fold: Fold, module: MILModule, *, site: str | None = None
+) -> None:
     """Add what a model says of the fold's tested patients, and of those it was picked on.
 
     Parameters
@@ -54,24 +56,31 @@ def add_fold(arm: Arm, fold: Fold, module: MILModule, *, site: str | None = None
     site
         The hospital whose patients alone the model knows; None for all.
     """
-    study = arm.study
     known = {p: bag for p, bag in study.bags.items() if site is None or bag.site == site}
     batch_size = study.config.trainer.batch_size
     data = BagDataModule(study.bags, fold, batch_size=batch_size)
-    picked = BagDataModule(known, fold, batch_size=batch_size)
+    picked = predict(module, BagDataModule(known, fold, batch_size=batch_size).val_dataloader())
     arm.add(
         fold.number,
         tested=predict(module, data.predict_dataloader()),
-        selected=predict(module, picked.val_dataloader()),
-        trained=[patient for patient in fold.train if patient in known],
+        picked=predictions_of(study.cohort, fold.number, picked),
+        unlike=unlike(study, fold, trained=[p for p in fold.train if p in known]),
     )
+
+
+def unlike(study: Study, fold: Fold, *, trained: Collection[str]) -> dict[str, float | None]:
+    """Return how unlike the patients trained on each one tested is."""
+    means = study.mean_features
+    return ood({p: means[p] for p in trained}, {p: means[p] for p in fold.test})
 
 
 def fit_baseline(study: Study, step: Callable[..., None]) -> None:
     """Fit the linear model of mean-pooled features on the same folds; write the arm."""
-    arm = Arm(study, BASELINE)
+    arm = Arm.of(study, BASELINE)
     for fold in study.folds:
         found = mean_pool_outputs(study.bags, fold, study.task)
-        arm.add(fold.number, tested=found, selected={}, trained=(*fold.train, *fold.select))
+        fitted = (*fold.train, *fold.select)
+        strangeness = unlike(study, fold, trained=fitted)
+        arm.add(fold.number, tested=found, picked=(), unlike=strangeness)
         step(note=f"{BASELINE}, fold {fold.number + 1}")
     arm.write()

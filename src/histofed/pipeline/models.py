@@ -1,0 +1,52 @@
+"""The trained models of a run: one per fold of an arm, checked before they are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from histofed.errors import ConfigError, WeightsError
+from histofed.io.runs import read_json
+from histofed.mil.weights import load_weights
+from histofed.pipeline import build
+from histofed.pipeline.asking import task_of
+from histofed.pipeline.study import stored_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from histofed.io.runs import RunFolder
+    from histofed.mil.module import MILModule
+
+
+def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
+    """Return fold folder -> digest of the model that was trained in it.
+
+    Raises
+    ------
+    ConfigError
+        The arm has no model.
+    """
+    models = read_json(run.path / arm / "models.json")
+    if not models:
+        msg = f"arm {arm} of {run.path} is a regression without scores per tile; choose another "
+        msg += f"of {', '.join(run.arms())} (arm=...)"
+        raise ConfigError(msg)
+    return models
+
+
+def fold_model(run: RunFolder, arm: str, number: int, *, dim: int) -> tuple[Path, MILModule]:
+    """Return the file and the model of one fold, for features of ``dim``.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged, or not the one that training wrote.
+    """
+    config = stored_config(run)
+    module = build.module(config, task_of(config.task), dim=dim)
+    weights = run.fold(arm, number) / "model.safetensors"
+    digest = load_weights(weights, module, of=type(module.aggregator).__name__)
+    if digest != trained_models(run, arm).get(weights.parent.name):
+        msg = f"{weights}: not the model that this fold was trained with; train again"
+        raise WeightsError(msg)
+    return weights, module
