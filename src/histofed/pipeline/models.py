@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from histofed.errors import ConfigError, WeightsError
@@ -9,6 +10,8 @@ from histofed.io.runs import read_json
 from histofed.mil.weights import load_weights
 from histofed.pipeline import build
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.choosing import CHOSEN
+from histofed.pipeline.config import with_options
 from histofed.pipeline.study import stored_config
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from histofed.io.runs import RunFolder
     from histofed.mil.module import MILModule
+    from histofed.pipeline.schema import TrainConfig
 
 
 def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
@@ -42,7 +46,7 @@ def fold_model(run: RunFolder, arm: str, number: int, *, dim: int) -> tuple[Path
     WeightsError
         The file is missing, damaged, or not the one that training wrote.
     """
-    config = stored_config(run)
+    config = _chosen(stored_config(run), run.fold(arm, number) / CHOSEN)
     module = build.module(config, task_of(config.task), dim=dim)
     weights = run.fold(arm, number) / "model.safetensors"
     digest = load_weights(weights, module, of=type(module.aggregator).__name__)
@@ -50,3 +54,11 @@ def fold_model(run: RunFolder, arm: str, number: int, *, dim: int) -> tuple[Path
         msg = f"{weights}: not the model that this fold was trained with; train again"
         raise WeightsError(msg)
     return weights, module
+
+
+def _chosen(config: TrainConfig, file: Path) -> TrainConfig:
+    """Return the options with those that the fold's inner folds chose, if they chose any."""
+    if not file.exists():
+        return config
+    chosen: TrainConfig = with_options("train", asdict(config), read_json(file))
+    return chosen

@@ -79,6 +79,7 @@ class SplitsConfig:
 
     scheme: str = MISSING
     n_folds: int = MISSING
+    inner_folds: int = MISSING
     seed: int = MISSING
     file: str | None = MISSING
 
@@ -176,6 +177,7 @@ class TrainConfig:
     aggregator: Any = MISSING
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    choose: dict[str, list[Any]] | None = None
 
 
 @dataclass

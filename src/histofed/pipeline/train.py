@@ -9,6 +9,7 @@ from histofed.mil.data import BagDataModule
 from histofed.mil.module import predict
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood, predictions_of
+from histofed.pipeline.choosing import candidates, choose, n_fits
 from histofed.pipeline.fit import fit_alone
 from histofed.pipeline.study import open_study
 
@@ -26,9 +27,11 @@ BASELINE = "baseline"
 
 def run(config: TrainConfig) -> int:
     """Train and evaluate; return the exit code."""
+    candidates(config)  # refused before anything is read
     study = open_study(config)
+    inner = n_fits(config, len(study.folds))
     study.start()
-    with terminal.stage("Training", 2 * len(study.folds), unit="models") as step:
+    with terminal.stage("Training", 2 * len(study.folds) + inner, unit="models") as step:
         fit_pooled(study, step)
         fit_baseline(study, step)
     summary = evaluate.evaluate(study.run)
@@ -40,7 +43,9 @@ def fit_pooled(study: Study, step: Callable[..., None]) -> None:
     """Fit one model a fold on all training patients; write the arm."""
     arm = Arm.of(study, POOLED)
     for fold in study.folds:
-        module = fit_alone(study, fold, bags=study.bags, folder=study.run.fold(POOLED, fold.number))
+        folder = study.run.fold(POOLED, fold.number)
+        chosen = choose(study, fold, folder=folder, step=step)
+        module = fit_alone(chosen, fold, bags=study.bags, folder=folder)
         add_fold(study, arm, fold, module)
         step(note=f"{POOLED}, fold {fold.number + 1}")
     arm.write()
