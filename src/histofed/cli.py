@@ -33,6 +33,7 @@ VERBS = {
     "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
+    "predict": "the models of a run on other patients",
     "evaluate": "metrics with intervals, figures and the report of a run",
     "explain": "scores per tile and heatmaps of a run",
     "review": "the pathologist's page of a run",

@@ -24,6 +24,7 @@ from histofed.pipeline.schema import SCHEMAS
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 REQUIRED = {
+    "predict": ["run=r", "cohort=c", "features=f", "out=o"],
     "evaluate": ["run=r"],
     "explain": ["run=r"],
     "review": ["run=r"],

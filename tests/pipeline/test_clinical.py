@@ -106,7 +106,9 @@ def test_tested_patients_change_no_model(trained, train, table, capsys):
     """One patient has another age, and a sex and a stage that nobody else has."""
     strange = {"age": "400", "sex": "other", "stage": ""}
     other = train(COLUMNS, changed={0: strange})
-    assert "no training patient has sex 'other' (p00)" in " ".join(capsys.readouterr().out.split())
+    assert "no patient trained on has sex 'other' (p00)" in " ".join(
+        capsys.readouterr().out.split()
+    )
     (fold,) = [
         int(row["fold"])
         for row in table(trained.splits)
@@ -187,6 +189,39 @@ def test_a_fused_model_is_explained(toy_study, clinical_rows, tmp_path):
     assert main(["train", *options, f"features={placed.folder}"]) == 0
     assert main(["explain", f"run={run}", "arm=fused", "pictures=0"]) == 0
     assert len(list((run / "scores").glob("*.h5"))) == len(clinical_rows)
+
+
+@pytest.fixture(scope="module")
+def others(toy_study_of, tmp_path_factory):
+    """A patient of another hospital without an age, and one of a sex that nobody had."""
+    study = toy_study_of(
+        tmp_path_factory.mktemp("far"), sites=("far",), patients=2, prefix="q", seed=11
+    )
+    said = [{"age": "", "sex": "f", "stage": "II"}, {"age": "75", "sex": "x", "stage": "NA"}]
+    rows = [row | more for row, more in zip(study.rows(), said, strict=True)]
+    write_table(study.cohort, rows)
+    return study
+
+
+def test_a_fused_model_predicts_other_patients_with_their_covariates(
+    trained, others, tmp_path, capsys, table
+):
+    def predicted(out: str, **changed: str) -> tuple[int, list[str]]:
+        rows = [row | changed for row in others.rows()]
+        cohort = write_table(tmp_path / f"{out}.csv", rows)
+        named = [f"run={trained.path}", f"cohort={cohort}", f"features={others.features}"]
+        code = main(["predict", *named, f"out={tmp_path / out}", "arm=fused"])
+        found = tmp_path / out / "fused" / "predictions.csv"
+        return code, [row["probability"] for row in table(found)] if found.exists() else []
+
+    code, before = predicted("one")
+    assert code == 0
+    assert "no patient trained on has sex 'x' (q01)" in " ".join(capsys.readouterr().out.split())
+    older = predicted("two", age="90")[1]
+    assert all(float(one) < float(other) for one, other in zip(before, older, strict=True))
+    assert predicted("three", age="old") == (2, [])
+    assert "'age' holds numbers of 0 patient" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ table; it may be empty for bags that came as features.
 from __future__ import annotations
 
 import csv
+import math
 import unicodedata
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,8 +32,13 @@ COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 MAX_NAME_BYTES = 120
 
 
-def read_cohort(path: Path, task: Task) -> Cohort:
+def read_cohort(path: Path, task: Task, *, keep_unknown: bool = False) -> Cohort:
     """Read a cohort table for one task; patients whose label is not known are left out.
+
+    Parameters
+    ----------
+    keep_unknown
+        Take them too, with a label of NaN; the table may even lack the task's columns.
 
     Raises
     ------
@@ -44,7 +50,8 @@ def read_cohort(path: Path, task: Task) -> Cohort:
     slides = []
     spelled: dict[str, str] = {}
     owner: dict[Path, str] = {}
-    for slide, cells, where in _cohort_rows(path, task):
+    unknown: Label = (math.nan,) * len(task.label_names)
+    for slide, cells, where in _cohort_rows(path, task, lacking=keep_unknown):
         plain = unicodedata.normalize("NFC", slide.patient_id).casefold()
         if spelled.setdefault(plain, slide.patient_id) != slide.patient_id:
             msg = f"{where}: also written {spelled[plain]!r}; two spellings of one patient could "
@@ -55,6 +62,8 @@ def read_cohort(path: Path, task: Task) -> Cohort:
             msg += "belongs to one patient"
             raise CohortError(msg)
         label = task.label(cells, where)
+        if label is None and keep_unknown:
+            label = unknown
         if label is None:
             left_out.add(slide.patient_id)
             continue
@@ -136,8 +145,13 @@ def _mpp(cell: str, where: str) -> float | None:
     return mpp
 
 
-def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, dict[str, str], str]]:
-    """Yield each row as (slide, the task's cells by column, where it stands)."""
+def _cohort_rows(
+    path: Path, task: Task | None, *, lacking: bool = False
+) -> Iterable[tuple[Slide, dict[str, str], str]]:
+    """Yield each row as (slide, the task's cells by column, where it stands).
+
+    Where the table may be ``lacking`` the task's columns, their cells are empty.
+    """
     asked = task.columns if task else ()
     columns = (*COHORT_COLUMNS, *asked)
     if path.is_dir():
@@ -153,13 +167,13 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, dict[st
     with open_text(path) as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        check_header(path, list(found), columns)
+        check_header(path, list(found), COHORT_COLUMNS if lacking else columns)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
             check_cells(row, where)
             yield (
                 _slide(row, path.parent, where),
-                {name: row[name] or "" for name in asked},
+                {name: row.get(name) or "" for name in asked},
                 where,
             )
 

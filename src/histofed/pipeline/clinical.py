@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from histofed.core.clinical import Covariates, Encoding
+    from histofed.core.clinical import Covariates, Encoding, Value
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
@@ -67,20 +67,24 @@ def covariates_of(
 
 
 def with_covariates(study: Study, fold: Fold) -> Study:
-    """Return the study with every bag's covariates, encoded with the fold's training patients.
-
-    Words of the others that no training patient has are said.
-    """
+    """Return the study with every bag's covariates, encoded with the fold's training patients."""
     known = study.covariates
     assert known is not None  # asked for only where columns were named
     encoding = learned(study, fold.train)
-    others = {patient: known.values_of[patient] for patient in (*fold.select, *fold.test)}
-    for word in encoding.new_words(others):
-        terminal.say(
-            f"fold {fold.number + 1}: no training patient has {word}: taken as not known, "
-            "which is the mean patient"
-        )
     return replace(study, bags=encoded(study.bags, encoding, known), encoding=encoding)
+
+
+def say_new_words(study: Study, fold: Fold) -> None:
+    """Say which words of a fold's other patients no training patient has."""
+    if study.encoding and study.covariates:
+        values_of = study.covariates.values_of
+        others = {patient: values_of[patient] for patient in (*fold.select, *fold.test)}
+        _say_new(study.encoding, others, where=f"fold {fold.number + 1}")
+
+
+def _say_new(encoding: Encoding, values_of: Mapping[str, Sequence[Value]], *, where: str) -> None:
+    for word in encoding.new_words(values_of):
+        terminal.say(f"{where}: no patient trained on has {word}; it counts as the mean patient's")
 
 
 def learned(study: Study, patients: Collection[str]) -> Encoding:
@@ -114,3 +118,22 @@ def encoding_in(weights: Path) -> Encoding | None:
 
     about = read_about(weights)
     return encoding_of(json.loads(about[CLINICAL])) if CLINICAL in about else None
+
+
+def bags_for(
+    weights: Path, bags: Mapping[str, Bag], config: ClinicalConfig, table: Path
+) -> Mapping[str, Bag]:
+    """Return bags as a stored model takes them: with covariates of a cohort table, or as they are.
+
+    Raises
+    ------
+    CohortError
+        The table lacks a column or a patient, or holds words where numbers were.
+    """
+    encoding = encoding_in(weights)
+    if encoding is None:
+        return bags
+    cells_of = read_cells(table, config.columns, bags.keys())
+    known = covariates(config.columns, cells_of, missing=config.missing, like=encoding)
+    _say_new(encoding, known.values_of, where=weights.parent.name)
+    return encoded(bags, encoding, known)

@@ -21,7 +21,7 @@ from histofed.pipeline.schema import SCHEMAS
 from histofed.pipeline.several import SEVERAL, check_list, with_several
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hydra.core.override_parser.types import Override
 
@@ -150,6 +150,21 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
 def to_object(config: DictConfig) -> Any:
     """Return the options as the plain dataclass of the verb."""
     return OmegaConf.to_object(config)
+
+
+def with_options(verb: str, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Return the options of a verb with some changed, after every check.
+
+    Raises
+    ------
+    ConfigError
+        As `checked`, or an option that does not exist.
+    """
+    changed = OmegaConf.create(dict(config))
+    for name, value in options.items():
+        _check_name(verb, name, changed)
+        OmegaConf.update(changed, name, value)
+    return to_object(checked(verb, changed))
 
 
 def quoted(override: str) -> str:

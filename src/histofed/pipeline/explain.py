@@ -13,18 +13,18 @@ from PIL import Image
 
 from histofed.core.metrics import auroc
 from histofed.core.tiling import box_means
-from histofed.errors import ConfigError, WeightsError
+from histofed.errors import ConfigError
 from histofed.io.atomic import atomic_path
 from histofed.io.predictions import read_predictions
 from histofed.io.readers import open_slide
-from histofed.io.runs import RunFolder, read_json
+from histofed.io.runs import RunFolder
 from histofed.io.store import ScoreStore
 from histofed.mil.attribution import tile_scores
 from histofed.mil.bags import load_bags
-from histofed.mil.weights import load_weights
-from histofed.pipeline import build, evaluate, terminal
+from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.asking import task_of
-from histofed.pipeline.clinical import covariates_of, encoded, encoding_in
+from histofed.pipeline.clinical import bags_for
+from histofed.pipeline.models import fold_model, trained_models
 from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
@@ -56,21 +56,14 @@ def run(config: ExplainConfig) -> int:
     cohort, features = stored_cohort(folder)
     bags = load_bags(cohort, features, scratch=Path(stored.work))
     task = task_of(stored.task)
-    known = covariates_of(stored.clinical, Path(stored.cohort), cohort, task)
     held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm), task=task)}
     scores = ScoreStore(folder.scores)
     dim = int(next(iter(bags.values())).features_ND.shape[1])
     with terminal.stage("Scores", len(bags), unit="patients") as step:
         for fold in sorted({prediction.fold for prediction in held_out.values()}):
-            weights = folder.fold(arm, fold) / "model.safetensors"
-            encoding = encoding_in(weights)
-            n_covariates = len(encoding.names) if encoding else 0
-            module = build.module(stored, task, dim=dim, n_covariates=n_covariates)
-            digest = load_weights(weights, module, of=type(module.aggregator).__name__)
-            if digest != models.get(weights.parent.name):
-                msg = f"{weights}: not the model that this fold was trained with; train again"
-                raise WeightsError(msg)
-            here = encoded(bags, encoding, known) if encoding and known else bags
+            weights, module = fold_model(folder, arm, fold, dim=dim)
+            digest = models[weights.parent.name]
+            here = bags_for(weights, bags, stored.clinical, Path(stored.cohort))
             for patient in (p for p, found in held_out.items() if found.fold == fold):
                 found = tile_scores(module, here[patient], store=features, model_digest=digest)
                 for slide in found:
@@ -86,22 +79,6 @@ def run(config: ExplainConfig) -> int:
     }
     terminal.closing("explain", facts, next_command=f"histofed review run={folder.path}")
     return 0
-
-
-def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
-    """Return fold folder -> digest of the model that was trained in it.
-
-    Raises
-    ------
-    ConfigError
-        The arm has no model to explain.
-    """
-    models = read_json(run.path / arm / "models.json")
-    if not models:
-        msg = f"arm {arm} of {run.path} is a regression without scores per tile; choose another "
-        msg += f"of {', '.join(run.arms())} (arm=...)"
-        raise ConfigError(msg)
-    return models
 
 
 def draw(

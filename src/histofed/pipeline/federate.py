@@ -8,7 +8,7 @@ from histofed.errors import ConfigError
 from histofed.io.runs import LOCAL
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm
-from histofed.pipeline.clinical import with_covariates
+from histofed.pipeline.clinical import say_new_words, with_covariates
 from histofed.pipeline.fit import fit_alone, fit_federated
 from histofed.pipeline.study import open_study
 from histofed.pipeline.train import (
@@ -104,9 +104,10 @@ def fit_over_sites(study: Study, step: Callable[..., None], *, fused: bool = Fal
         Take clinical covariates in beside the image.
     """
     name = FEDERATED_FUSED if fused else FEDERATED
-    arm = Arm(study, name)
+    arm = Arm.of(study, name)
     for fold in study.folds:
         seen = with_covariates(study, fold) if fused else study
+        say_new_words(seen, fold)
 
         def say_round(record: RoundRecord, fold: Fold = fold) -> None:
             line = round_line(record, fold.number + 1, len(study.folds))
@@ -131,7 +132,7 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
             terminal.say(f"{site} is left out of the local arms: {reason}")
             step(len(study.folds), note=f"{LOCAL}{site}")
             continue
-        arm = Arm(study, LOCAL + site)
+        arm = Arm.of(study, LOCAL + site)
         for fold in study.folds:
             folder = study.run.fold(LOCAL + site, fold.number)
             module = fit_alone(study, fold, bags=bags, folder=folder)

@@ -129,6 +129,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "trainer.tiles_per_bag": COUNT,
     "trainer.balance": OneOf(("none", "weights", "sampling")),
     "trainer.survival_loss": OneOf(("hazard", "cox")),
+    "splits.inner_folds": Range(3),
     "splits.scheme": OneOf(("patients", "sites", "file")),
     "clinical.fusion": OneOf(("concat", "gated")),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "mps")),

@@ -79,6 +79,7 @@ class SplitsConfig:
 
     scheme: str = MISSING
     n_folds: int = MISSING
+    inner_folds: int = MISSING
     seed: int = MISSING
     file: str | None = MISSING
 
@@ -187,6 +188,7 @@ class TrainConfig:
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     clinical: ClinicalConfig = field(default_factory=ClinicalConfig)
+    choose: dict[str, list[Any]] | None = None
 
 
 @dataclass
@@ -196,6 +198,18 @@ class FederateConfig(TrainConfig):
     compare: list[str] = MISSING
     strategy: Any = MISSING
     federation: FederationConfig = field(default_factory=FederationConfig)
+
+
+@dataclass
+class PredictConfig:
+    """Options of ``histofed predict``."""
+
+    run: str = MISSING
+    arm: str | None = MISSING
+    cohort: str = MISSING
+    features: str = MISSING
+    out: str = MISSING
+    overwrite: bool = MISSING
 
 
 @dataclass
@@ -279,6 +293,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "convert": ConvertConfig,
     "train": TrainConfig,
     "federate": FederateConfig,
+    "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
     "review": ReviewConfig,
