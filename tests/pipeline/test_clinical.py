@@ -167,7 +167,9 @@ def test_over_hospitals_the_same_sums_make_the_same_encoding(train, trained, tab
     assert [row["probability"] for row in federated] != [row["probability"] for row in fused]
 
 
-def test_a_fused_model_is_explained(toy_study, clinical_rows, tmp_path):
+def test_a_fused_model_is_explained_with_the_options_chosen_for_it(
+    toy_study, clinical_rows, tmp_path
+):
     """The same features, with positions; no picture is drawn, since there is no slide."""
     store, placed = FeatureStore(toy_study.features), FeatureStore(tmp_path / "features")
     spec = TileSpec(size_px=8, mpp=0.5)
@@ -185,8 +187,11 @@ def test_a_fused_model_is_explained(toy_study, clinical_rows, tmp_path):
         placed.write(replace(slide, record=record, coords_N2=coords))
     table = write_table(tmp_path / "cohort.csv", clinical_rows)
     run = tmp_path / "run"
-    options = toy_study.options(run, f"cohort={table}", COLUMNS, "trainer.max_epochs=1")
+    chosen = ["choose={aggregator.hidden_dim:[8]}", "trainer.max_epochs=1"]
+    options = toy_study.options(run, f"cohort={table}", COLUMNS, *chosen)
     assert main(["train", *options, f"features={placed.folder}"]) == 0
+    for arm in ("pooled", "fused"):
+        assert read_json(run / arm / "fold-0" / "chosen.json") == {"aggregator.hidden_dim": 8}
     assert main(["explain", f"run={run}", "arm=fused", "pictures=0"]) == 0
     assert len(list((run / "scores").glob("*.h5"))) == len(clinical_rows)
 

@@ -47,8 +47,8 @@ class Covariates:
 
     def sums(self, patients: Collection[str]) -> tuple[ColumnSums, ...]:
         """Return what some patients add up to, column by column."""
-        columns = zip(*(self.values_of[patient] for patient in patients), strict=True)
-        return tuple(column_sums(values) for values in columns)
+        rows = [self.values_of[patient] for patient in patients]
+        return tuple(column_sums([row[i] for row in rows]) for i in range(len(self.names)))
 
     def encoding(self, sums: Sequence[ColumnSums]) -> Encoding:
         """Return how values become numbers, learned from those sums.
@@ -214,7 +214,7 @@ class NumberCode:
         mean, square_mean = sums.total / n, sums.square_total / n
         variance = square_mean - mean * mean
         # What cancellation leaves of a constant is noise, not variation.
-        std = math.sqrt(variance) if variance > 1e-9 * square_mean else 0.0
+        std = math.sqrt(variance) if variance > 1e-10 * square_mean else 0.0
         return cls(name, mean, std, sums.missing_share)
 
     @property
