@@ -190,6 +190,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--table", type=Path, default=TABLE, help="the clinical table")
     arguments = parser.parse_args()
+    if not arguments.table.is_file():
+        parser.error(f"no table at {arguments.table}; name it with --table")
     started = time.perf_counter()
     n_dealt = 3 if arguments.quick else 50
     rows = [row(each, read(arguments.table, each), n_dealt=n_dealt) for each in QUESTIONS]

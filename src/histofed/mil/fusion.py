@@ -4,8 +4,8 @@ r"""A patient's clinical covariates beside what an aggregator made of the tiles.
 
 .. math:: \mathrm{logit} = C\,[z, x]
 
-so that image and covariates add up, as in a regression. `GatedFusion` (the gated multimodal unit of
-Arevalo, Solorio, Montes-y-Gomez and Gonzalez 2017, arXiv:1702.01992, equations 1 to 4):
+so that image and covariates add up, as in a regression. `GatedFusion` (the gated unit of two
+modalities of Arevalo, Solorio, Montes-y-Gomez and Gonzalez 2017, arXiv:1702.01992; with biases):
 
 .. math::
     h &= g \odot \tanh(W_z z) + (1 - g) \odot \tanh(W_x x) \\
