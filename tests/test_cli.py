@@ -52,7 +52,7 @@ def test_a_refusal_is_a_sentence_on_stderr(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "seeed=1", "--multirun"], "seeed is not known. Allowed: .*Did you mean seed"),
+        (["train", "seeed=1", "--multirun"], "seeed is not known. Did you mean seed. Allowed: "),
         (["train", "--multirun", "cancer=lung,brest"], "cancer=brest is not known.*cancer=breast"),
         (["train", "--cfg", "job", "trainer.max_epoch=80"], "Did you mean trainer.max_epochs"),
         (["train", "trainer.max_epochs", "80"], "written name=value, without spaces"),

@@ -107,10 +107,11 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     """Hand over to Hydra for its flags; every job runs the same verb."""
     import hydra
 
-    from histofed.pipeline.config import check_options, checked, config_dir
+    from histofed.pipeline.config import check_options, checked, config_dir, quoted
     from histofed.pipeline.several import with_several
 
     flags, options = _apart(overrides)
+    options = [quoted(each) for each in options]
     if not {"--config-dir", "-cd", "--package", "-p"} & set(flags):  # these bring other names
         check_options(verb, options)
         options = with_several(options)

@@ -33,6 +33,11 @@ def test_one_encoder_is_what_it_always_was(option) -> None:
         ("extract", ["encoder=[]"], "no name is given"),
         ("extract", ["encoder=[uni,virchov2]"], "Did you mean encoder=virchow2"),
         ("extract", ["encoder=[uni,phikon]", "encoder.weights=w"], "Allowed: uni, phikon"),
+        (
+            "extract",
+            ["encoder=[uni,phikon]", "encoder.weights=w"],
+            "mean encoder.uni.weights or encoder.phikon.weights?",
+        ),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni.wights=w"], "encoder.uni.wights"),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni.weights=3"], "encoder.uni.weights is 3"),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni._target_=os.system"], "os.system"),

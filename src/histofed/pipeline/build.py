@@ -6,7 +6,6 @@ imported, so a config that came from elsewhere cannot run anything else.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from importlib.metadata import entry_points
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from histofed.core.tasks import Task
 from histofed.core.tiling import TileSpec
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -185,8 +184,7 @@ def check_component(kind: str, config: Any, *, option: str = "") -> None:
     ]
     for name, value in _arguments(OmegaConf.to_container(config, resolve=True)).items():
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            guess = f" Did you mean {option}.{near[0]}?" if near else ""
+            guess = did_you_mean(name, allowed, prefix=f"{option}.")
             msg = f"{option}.{name} is not an option of {target.__name__}. "
             raise ConfigError(msg + f"Allowed: {', '.join(allowed) or 'none'}.{guess}")
         _check_type(f"{option}.{name}", value, hints.get(name, Any))
