@@ -95,7 +95,7 @@ def test_the_command_on_a_card_is_one_that_its_encoder_takes(name, capsys) -> No
     config = compose(verb, options)
     if verb == "extract":
         cards()[name].check(build.tile_spec(to_object(config).tiling))
-        assert (config.encoder.weights == "FILE") == (name == "dinobloom_s")
+        assert (config.encoder.weights == "FILE") == (name in ("dinobloom_s", "ctranspath"))
     else:
         assert (cards()[name].architecture, config.encoder_name) == (None, name)
 

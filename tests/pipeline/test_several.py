@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from histofed.cli import main
-from histofed.errors import ConfigError
+from histofed.core.tiling import TileSpec
+from histofed.errors import CohortError, ConfigError
 from histofed.pipeline import build
 from histofed.pipeline.config import compose
 from histofed.pipeline.several import with_several
@@ -67,3 +68,9 @@ def test_encoders_of_different_tiles_are_refused_before_any_weights_are_read() -
     config = compose("extract", ["encoder=[uni,conch_v1]", "encoder.uni.weights=nowhere"])
     with pytest.raises(ConfigError, match="encoders uni and conch_v1 take different tiles"):
         build.encoders(config.encoder, spec=build.tile_spec(config.tiling))
+
+
+def test_an_encoder_of_ones_own_is_not_named_out_of_its_folder() -> None:
+    config = {"_target_": "histofed.extract.encoders.load.encoder", "name": "../uni", "card": "uni"}
+    with pytest.raises(CohortError, match=r"encoder\.name '\.\./uni' .* cannot hold a slash"):
+        build.encoders(config, spec=TileSpec())

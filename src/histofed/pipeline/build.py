@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from histofed.core.tasks import Task
 from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError, did_you_mean
+from histofed.io.tables import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,6 +140,8 @@ def encoders(
     from histofed.extract.extract import check_one_grid
 
     chosen = each_encoder(config)
+    for name in chosen:
+        check_name("encoder.name", name, "options")  # folders are called so
     check_one_grid([registry.card(each.get("card", each["name"])) for each in chosen.values()])
     return {
         name: encoder(each, spec=spec, device=device, precision=precision, engine=engine)
