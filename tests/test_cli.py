@@ -86,6 +86,13 @@ def test_help_of_a_verb_explains_its_options(verb, capsys):
     assert [name for name in options if f"{name}:" not in shown] == []
 
 
+def test_help_begins_with_what_the_verb_adds(capsys):
+    assert main(["extract", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert 0 < shown.index("# histofed extract slides=") < shown.index("# histofed tile slides=")
+    assert "encoder.weights=FILE" in shown
+
+
 def compose_names(verb: str) -> list[str]:
     """Options of a verb that come from no group."""
     from histofed.pipeline.config import groups
