@@ -131,3 +131,13 @@ def test_a_folder_without_features_is_refused(tmp_path, where, capsys) -> None:
 def test_the_file_does_not_go_among_the_features(folder, capsys) -> None:
     assert main(["embed", f"features={folder}", f"out={folder / 'mean.h5'}"]) == 2
     assert "another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("embedded_before", [False, True])
+def test_the_folder_above_names_the_folders_of_the_encoders(
+    embedded_before, folder, capsys
+) -> None:
+    if embedded_before:  # which leaves a file of another kind there
+        assert main(["embed", f"features={folder}"]) == 0
+    assert main(["embed", f"features={folder.parent}"]) == 2
+    assert f"name one: features={folder}" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ import tifffile
 
 from histofed.cli import main
 from histofed.io.pyramid import write_pyramid
-from histofed.io.store import FeatureStore, TileStore
+from histofed.io.store import FeatureStore, Recipe, Record, TileStore
+from histofed.pipeline.slides import differences
 from histofed.report.panels import read_panel
 
 if TYPE_CHECKING:
@@ -406,3 +408,14 @@ def test_a_file_made_otherwise_says_how(small_slide, tmp_path, capsys) -> None:
     assert main(command) == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "a.h5 was made otherwise: it is of another slide of this name; choose" in said
+
+
+def test_other_weights_of_an_encoder_are_said_in_words() -> None:
+    recipe = Recipe(spec=None, encoder="uni", encoder_digest="a" * 64)
+    record = Record(
+        recipe=recipe, slide_id="s", slide_digest="d", mpp=None, width_px0=None, height_px0=None
+    )
+    other = replace(record, recipe=replace(recipe, encoder_digest="b" * 64))
+    assert differences(record, other) == ["uni had other weights, another precision or card"]
+    other = replace(record, recipe=replace(recipe, encoder="virchow", encoder_digest="b" * 64))
+    assert differences(record, other) == ["encoder was uni, is virchow"]

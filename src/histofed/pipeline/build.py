@@ -6,7 +6,6 @@ imported, so a config that came from elsewhere cannot run anything else.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from importlib.metadata import entry_points
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from histofed.core.tiling import TileSpec
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, did_you_mean
+from histofed.io.tables import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,6 +151,8 @@ def encoders(
     from histofed.extract.extract import check_one_grid
 
     chosen = each_encoder(config)
+    for name in chosen:
+        check_name("encoder.name", name, "options")  # folders are called so
     check_one_grid([registry.card(each.get("card", each["name"])) for each in chosen.values()])
     return {
         name: encoder(each, spec=spec, device=device, precision=precision, engine=engine)
@@ -196,8 +198,7 @@ def check_component(kind: str, config: Any, *, option: str = "") -> None:
     ]
     for name, value in _arguments(OmegaConf.to_container(config, resolve=True)).items():
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            guess = f" Did you mean {option}.{near[0]}?" if near else ""
+            guess = did_you_mean(name, allowed, prefix=f"{option}.")
             msg = f"{option}.{name} is not an option of {target.__name__}. "
             raise ConfigError(msg + f"Allowed: {', '.join(allowed) or 'none'}.{guess}")
         _check_type(f"{option}.{name}", value, hints.get(name, Any))

@@ -29,17 +29,13 @@ def run(config: EmbedConfig) -> int:
     """Embed every slide of a folder of features; return the exit code."""
     store, encoder = FeatureStore(Path(config.features)), build.slide_encoder(config.slide_encoder)
     slide_ids = store.slide_ids()
-    if not slide_ids:
-        msg = f"features={config.features} holds no feature file; name the folder that `histofed "
-        msg += "extract` wrote, as in features=work/features/uni"
-        raise ConfigError(msg)
+    features = _recipe(store, slide_ids)
     folder = store.folder.resolve()  # so that "features=." has a name
     out = Path(config.out or folder.with_name(f"{folder.name}-{encoder.card.name}.h5"))
     if out.resolve().parent == folder:
         msg = f"out={out} is in the folder of the features, where every file is a slide; name "
         msg += "another folder"
         raise ConfigError(msg)
-    features = _recipe(store, slide_ids)
     encoder.card.check(features)
     recipe = EmbeddingRecipe(slide_encoder=encoder.record, features=features)
     before = _rows(out, recipe, overwrite=config.overwrite)
@@ -62,8 +58,10 @@ def _recipe(store: FeatureStore, slide_ids: list[str]) -> Recipe:
 
     Raises
     ------
+    ConfigError
+        There is no file, or there are only folders of them.
     StoreError
-        There is none; the first file's fault is named.
+        None can be read; the first file's fault is named.
     """
     first: StoreError | None = None
     for slide_id in slide_ids:
@@ -71,7 +69,16 @@ def _recipe(store: FeatureStore, slide_ids: list[str]) -> Recipe:
             return store.read(slide_id).record.recipe
         except StoreError as error:
             first = first or error
-    assert first is not None
+    folders = [each for each in store.folder.glob("*/") if FeatureStore(each).slide_ids()]
+    if folders:
+        choices = " or ".join(f"features={each}" for each in sorted(folders))
+        msg = f"features={store.folder} holds the features of each encoder in a folder of its own; "
+        msg += f"name one: {choices}"
+        raise ConfigError(msg)
+    if first is None:
+        msg = f"features={store.folder} holds no feature file; name the folder that `histofed "
+        msg += "extract` wrote, as in features=work/features/uni"
+        raise ConfigError(msg)
     raise first
 
 

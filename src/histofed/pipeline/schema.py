@@ -272,6 +272,8 @@ class EncodersConfig:
     dim: int | None = MISSING
     commercial: bool | None = MISSING
     gated: bool | None = MISSING
+    mpp: float | None = MISSING
+    built: bool | None = MISSING
 
 
 SCHEMAS: dict[str, type[Any]] = {
