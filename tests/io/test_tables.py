@@ -91,8 +91,8 @@ def test_a_missing_table_is_refused_with_what_it_should_hold(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("header", "missing"),
     [
-        ("patient_id,slide_id,site,path", "column(s) EGFR missing"),
-        ("patient,slide_id,path,EGFR", "column(s) patient_id, site missing"),
+        ("patient_id,slide_id,site,path", "without column EGFR; the table has"),
+        ("patient,slide_id,path,EGFR", "without columns patient_id, site; the table has"),
         ("patient_id;slide_id;site;path;EGFR", "patient_id;slide_id;site;path;EGFR"),
         ("", "no header"),
     ],
@@ -234,8 +234,8 @@ def test_a_resolution_table_overrides_the_slides_it_names(tmp_path) -> None:
         ("slide,mpp\nA,0.0005\n", r"slide A: mpp is 0\.0005; it must be 0\.05 to 5"),
         ("slide,mpp\nA,0.5,2\n", r"slide A: the row has 3 cells, the header 2"),
         ("slide,mpp\nA,0,5\n", r"slide A: the row has 3 cells, the header 2; quote cells"),
-        ("slide,mpp\nA\n", r"slide A: the row has 1 cells, the header 2"),
-        ("slide,resolution\nA,1\n", r"mpp missing"),
+        ("slide,mpp\nA\n", r"slide A: the row has 1 cell, the header 2"),
+        ("slide,resolution\nA,1\n", r"without column mpp"),
         ("slide,mpp\nC,0.5\n", r"slide C: mpp is 0\.5 here and 0\.25 in the cohort"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_second_run_does_what_is_missing(folder, capsys) -> None:
     first = path.stat().st_mtime_ns
     assert main(command) == 0
     assert path.stat().st_mtime_ns == first  # nothing to write
-    assert "3 slides were done before" in capsys.readouterr().out
+    assert "3 slides done before" in capsys.readouterr().out
     write(folder, "d")  # a new slide, one that was extracted again, one that is gone
     write(folder, "a", n_tiles=9)
     (folder / "b.h5").unlink()

@@ -128,6 +128,7 @@ def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, tabl
     assert file.read_bytes() == before
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert row["reason"].startswith("StoreError: ")
+    assert (row["status"], row["n_tiles"], row["mpp"]) == ("kept", "16", "0.5")
     assert main([*command, "tiling.mpp=1.0", "overwrite=true"]) == 0
     # A tile of 224 um now; 450 um hold two of them a side.
     assert TileStore(tmp_path / "tiles").read("good").coords_N2.tolist() == [
@@ -136,6 +137,59 @@ def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, tabl
         [0, 448],
         [448, 448],
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [([], 3), (["tiling.mpp=1.0"], 3), (["mpp_table={mpps}"], 3), (["tiling.mpp=0.1"], 3)],
+)
+def test_the_table_tells_of_the_files_that_stand(slide, tmp_path, table, capsys, options, code):
+    """Whatever a later command fails at; the terminal tells of the command."""
+    here, mpps = tmp_path / "in" / "good.svs", tmp_path / "mpp.csv"
+    here.parent.mkdir()
+    shutil.copy(slide, here)
+    mpps.write_text("slide,mpp\ngood,0.06\n")
+    command = ["tile", f"slides={here}", f"work={tmp_path}"]
+    assert main(command) == 0
+    tiles = tmp_path / "tiles"
+    [before], picture = table(tiles / "slides.csv"), (tiles / "good.png").read_bytes()
+    capsys.readouterr()
+    if not options:
+        here.write_bytes(here.read_bytes()[:5000])
+    assert main([*command, *(each.format(mpps=mpps) for each in options)]) == code
+    said = " ".join(capsys.readouterr().out.split())
+    assert "failed good: " in said
+    assert "1 slide; reasons in" in said
+    assert "earlier files of 1 stand, and the table tells of them" in said
+    assert "next:" not in said
+    [row] = table(tiles / "slides.csv")
+    assert row.pop("reason") != before.pop("reason") == ""
+    assert row == before | {"status": "kept"}
+    assert (tiles / "good.png").read_bytes() == picture
+
+
+def test_the_table_of_features_tells_of_the_files_that_stand(small_slide, tmp_path, table):
+    command = ["extract", f"slides={small_slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    features = tmp_path / "features" / "efficientnet_lite0"
+    [before] = table(features / "slides.csv")
+    assert main([*command, "tiling.min_tissue=0.4"]) == 3
+    [row] = table(features / "slides.csv")
+    assert "tiling.min_tissue was 0.5, is 0.4" in row.pop("reason")
+    assert row == {name: before[name] for name in row} | {"status": "kept"}
+
+
+def test_with_overwrite_an_error_of_the_slide_costs_no_tiles(slide, tmp_path, table):
+    """Only a slide without tissue has no tiles; one that cannot be judged may have them."""
+    command = ["tile", f"slides={slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    tiles = tmp_path / "tiles"
+    before = [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "png")]
+    assert main([*command, "tiling.mpp=0.1", "overwrite=true"]) == 3
+    assert [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "png")] == before
+    [row] = table(tiles / "slides.csv")
+    assert (row["status"], row["n_tiles"]) == ("kept", "16")
+    assert "coarser than the 0.1 of tiling.mpp" in row["reason"]
 
 
 def test_another_slide_of_the_same_name_is_noticed(slide, tmp_path, capsys):
@@ -179,7 +233,7 @@ def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
         [row] = table(tmp_path / "tiles" / "slides.csv")
         assert (row["status"], row["n_tiles"], row["attempts"]) == ("empty", "0", "1")
         assert row["reason"].startswith("NoTissue: slide glass: ")
-        assert "1 slides (glass): no tissue" in capsys.readouterr().out
+        assert "1 slide (glass): no tissue" in capsys.readouterr().out
     main([*command, "tiling.min_tissue=0"])  # other options: another question
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("done", "4")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.cohort import some
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def check_enough(label_of: Mapping[str, int], n_folds: int, *, cohort: str) -> N
         members = sorted(patient for patient, found in label_of.items() if found == label)
         if len(members) < n_folds:
             msg = (
-                f"cohort {cohort}: class {label} has {len(members)} patient(s) "
+                f"cohort {cohort}: class {label} has {counted(len(members), 'patient')} "
                 f"({some(members) or 'nobody'}) for {n_folds} folds; every fold needs one: use "
                 "fewer folds (splits.n_folds=...) or more patients"
             )

@@ -13,6 +13,7 @@ import numpy as np
 
 from histofed.core.quality import FLAGS, bits, first_flag
 from histofed.core.tiling import TileSpec, box_means, check_resolution, check_size, full_grid
+from histofed.core.words import counted
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec, flags_of, foreign_light
@@ -243,8 +244,8 @@ def _split(tiles: SlideTiles, flags_N: NDArray[np.uint16], quality: QualitySpec)
         count = Counter(first_flag(flags_N, quality.drop))
         reasons = ", ".join(f"{name} {count[name]}" for name in FLAGS if count[name])
         msg = (
-            f"slide {slide_id}: all {len(kept)} tiles with tissue are dropped ({reasons}); look at "
-            "the slide, or drop less (quality.drop=[...])"
+            f"slide {slide_id}: of {counted(len(kept), 'tile')} with tissue all are dropped "
+            f"({reasons}); look at the slide, or drop less (quality.drop=[...])"
         )
         raise NoTissue(msg)
     return replace(

@@ -18,6 +18,7 @@ import numpy as np
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import TileSpec
 from histofed.core.types import TileScores
+from histofed.core.words import counted
 from histofed.errors import StoreError
 from histofed.io.h5 import atomic_h5, open_h5, read_text, write_format, write_text
 
@@ -277,7 +278,7 @@ class TileStore:
         """Write the tiles of one slide."""
         if len(tiles.coords_N2) != len(tiles.tissue_N) or not len(tiles.coords_N2):
             msg = f"{tiles.record.slide_id}: {len(tiles.coords_N2)} coords for "
-            msg += f"{len(tiles.tissue_N)} tiles; there must be as many, and at least one"
+            msg += f"{counted(len(tiles.tissue_N), 'tile')}; there must be as many, at least one"
             raise StoreError(msg)
         path = self.path(tiles.record.slide_id)
         with atomic_h5(path) as file:
@@ -347,7 +348,7 @@ def _check_scores(scores: TileScores) -> None:
             raise StoreError(msg)
         if values.shape != (len(scores.coords_N2),):
             msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
-            msg += f"{len(scores.coords_N2)} tiles; there must be one per tile"
+            msg += f"{counted(len(scores.coords_N2), 'tile')}; there must be one per tile"
             raise StoreError(msg)
         if not np.isfinite(values).all():
             msg = f"{scores.slide_id}: head {name!r} has scores that are not finite; train again"
@@ -364,8 +365,8 @@ def _check_features(
     if not np.isfinite(features).all():
         rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
         msg = (
-            f"{slide_id}: features of {len(rows)} tile(s) are not finite (first: tile {rows[0]}); "
-            "the encoder overflowed or the file is damaged; extract this slide again"
+            f"{slide_id}: features of {counted(len(rows), 'tile')} are not finite (first: tile "
+            f"{rows[0]}); the encoder overflowed or the file is damaged; extract this slide again"
         )
         raise StoreError(msg)
     if coords is not None and len(coords) != len(features):

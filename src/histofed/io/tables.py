@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from histofed.core.cohort import Cohort
 from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.core.types import Prediction, Slide
+from histofed.core.words import counted
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_text
 
@@ -162,15 +163,18 @@ def check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
     """Refuse a table that lacks a column or has one twice."""
     if missing := [name for name in columns if name not in found]:
         msg = (
-            f"{path}: column(s) {', '.join(missing)} missing; the table has "
-            f"{', '.join(found) or 'no header'}"
+            f"{path}: without {_columns(missing)}; the table has {', '.join(found) or 'no header'}"
         )
         if len(found) == 1:
             msg += "; cells are separated by commas"
         raise CohortError(msg)
     if twice := sorted({name for name in found if found.count(name) > 1}):
-        msg = f"{path}: column(s) {', '.join(twice)} appear twice; which one counts is not said"
+        msg = f"{path}: it has {_columns(twice)} twice; which one counts is not said"
         raise CohortError(msg)
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"{'column' if len(names) == 1 else 'columns'} {', '.join(names)}"
 
 
 def check_cells(row: Mapping[Any, Any], where: str) -> None:
@@ -178,8 +182,8 @@ def check_cells(row: Mapping[Any, Any], where: str) -> None:
     if None in row or None in row.values():
         named = [value for name, value in row.items() if name is not None]
         n_cells = sum(value is not None for value in named) + len(row.get(None) or ())
-        msg = f"{where}: the row has {n_cells} cells, the header {len(named)}; quote cells that "
-        msg += "hold a comma"
+        msg = f"{where}: the row has {counted(n_cells, 'cell')}, the header {len(named)}; quote "
+        msg += "cells that hold a comma"
         raise CohortError(msg)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
@@ -48,8 +49,8 @@ def run(config: ConvertConfig) -> int:
     if nameless := [path for path in files if is_nameless(path)]:
         first = nameless[0]
         terminal.say(
-            f"{len(nameless)} file(s) called like what they hold: each is taken for the slide that "
-            f"its folder is called after ({first}: slide {slide_id_of(first)})"
+            f"{counted(len(nameless), 'file')} called like what is inside: taken for the slide "
+            f"that the folder is called after ({first}: slide {slide_id_of(first)})"
         )
     specs: set[TileSpec] = set()
     kinds: set[str] = set()

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from histofed.core.words import counted
 from histofed.errors import OutputUnwritable, SlideError, StoreError
 from histofed.io.atomic import sweep
 from histofed.pipeline import terminal
@@ -160,7 +161,8 @@ class _SharedWork:
             if not sharing.wait:
                 break
             if not waited:
-                terminal.say(f"waiting for {len(left)} slides that other processes work on")
+                slides_left = counted(len(left), "slide")
+                terminal.say(f"waiting for {slides_left} that other processes work on")
                 waited = True
             time.sleep(min(WAIT_S + len(left) / 10, sharing.stale_after_s / 4))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import full_grid
-from histofed.errors import SlideError
+from histofed.core.words import counted
+from histofed.errors import NoTissue, SlideError
 from histofed.extract.overview import backdrop, overview
 from histofed.extract.tiles import tile_recipe, tile_slide, tissue_mask
 from histofed.io.atomic import atomic_path
@@ -87,7 +88,8 @@ def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
         )
         for row in outcomes
     ]
-    title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
+    n_kept = sum(row.n_tiles for row in outcomes)
+    title = f"{counted(len(outcomes), 'slide')}, {counted(n_kept, 'tile')} kept"
     number = 0
     for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
         with atomic_path(folder / f"contact-sheet-{number}.png") as path:
@@ -143,8 +145,12 @@ def tiles_of(
             quality=quality,
         )
     except SlideError as problem:
-        store.path(slide.slide_id).unlink(missing_ok=True)  # of other options, with overwrite=true
-        write_problem(store, reader, tissue, slide_id=slide.slide_id, problem=problem)
+        # With overwrite=true a file of other options is there. That no tile is left replaces it;
+        # a slide that cannot be judged does not, and its picture stays with it.
+        if isinstance(problem, NoTissue):
+            store.path(slide.slide_id).unlink(missing_ok=True)
+        if not store.path(slide.slide_id).exists():
+            write_problem(store, reader, tissue, slide_id=slide.slide_id, problem=problem)
         raise
     write_tiles(store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp, reader=reader)
     return tiles, True
