@@ -238,7 +238,7 @@ def test_the_digest_of_the_file_is_that_of_the_record(tmp_path) -> None:
 def test_values_not_finite_are_refused_by_slide_and_tile(tmp_path, value) -> None:
     store, features = FeatureStore(tmp_path), features_of(9)
     features.features_ND[[4, 6], 2] = value
-    with pytest.raises(StoreError, match=r"S1: features of 2 tile\(s\) .*first: tile 4"):
+    with pytest.raises(StoreError, match=r"S1: features of 2 tiles .*first: tile 4"):
         store.write(features)
     assert list(tmp_path.iterdir()) == []
     store.write(features_of(9))
@@ -247,7 +247,7 @@ def test_values_not_finite_are_refused_by_slide_and_tile(tmp_path, value) -> Non
         file["features"][7, 0] = value
 
     corrupt(store.path("S1"), spoil)
-    with pytest.raises(StoreError, match=r"S1: features of 1 tile\(s\) .*first: tile 7"):
+    with pytest.raises(StoreError, match=r"S1: features of 1 tile .*first: tile 7"):
         store.read("S1")
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,8 +24,11 @@ from histofed.io.queue import WorkQueue
 from histofed.io.store import FeatureStore
 from histofed.pipeline.config import compose, to_object
 from histofed.pipeline.shared_results import SharedResults
-from histofed.pipeline.sharing import at_once, each_slide
+from histofed.pipeline.sharing import each_slide, one_result
 from histofed.pipeline.slides import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 SOURCE = Path(histofed.__file__).resolve().parents[1]
 ENCODER = "efficientnet_lite0"
@@ -332,7 +336,8 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
     store = FeatureStore(tmp_path / "features")
     config = to_object(compose("tile", []))
 
-    def work(slide: Slide) -> Outcome:
+    def work(slide: Slide) -> Generator[float, None, Outcome]:
+        yield 0.5
         store.folder.mkdir(exist_ok=True)
         store.path("a").write_bytes(b"of half the old slide and half the new one")
         with slide.path.open("ab") as file:
@@ -340,7 +345,7 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
         return Outcome(slide_id="a", status="done")
 
     results = SharedResults(store, recipe_digest="r", source_digest=lambda _: "", config=config)
-    [found] = each_slide("Test", [slide], at_once(work), results={"test": results})["test"]
+    [found] = each_slide("Test", [slide], one_result(work), results={"test": results})["test"]
     assert found.status == "failed"
     assert f"SlideUnreadable: slide a: {slide.path} changed while it was read" in found.reason
     assert not store.path("a").exists()

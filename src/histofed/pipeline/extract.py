@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.steps import part_of
 from histofed.errors import SlideUnreadable, StoreError
 from histofed.extract.extract import encode_slide, feature_recipe
 from histofed.extract.feed import EncoderFeed
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from histofed.pipeline.schema import ExtractConfig
     from histofed.pipeline.sharing import Ended, Steps
     from histofed.pipeline.slides import Outcome
+
+FINDING = 0.1
+"""Part of a slide's time that goes into finding its tiles, more or less: for the progress shown."""
 
 SHOWN = 6
 """Tiles of a slide on its picture of stain normalisation."""
@@ -133,7 +137,7 @@ class _Extraction:
         """Make the features of a slide by the encoders of these names."""
         ended: dict[str, Ended] = {}
         with opened(slide, self.config) as reader:
-            tiles = self._tiles(reader, slide)
+            tiles = yield from self._tiles(reader, slide)
             records = {name: replace(tiles.record, recipe=self.recipes[name]) for name in names}
             for name, record in records.items():
                 try:
@@ -160,10 +164,10 @@ class _Extraction:
                 ended[name] = replace(done, engine=self.encoders[name].engine)
         return ended
 
-    def _tiles(self, reader: SlideReader, slide: Slide) -> SlideTiles:
+    def _tiles(self, reader: SlideReader, slide: Slide) -> Generator[float, None, SlideTiles]:
         spec = next(iter(self.recipes.values())).spec
         assert spec is not None
-        tiles, _ = tiles_of(
+        finding = tiles_of(
             reader,
             slide,
             store=self.tile_store,
@@ -172,6 +176,7 @@ class _Extraction:
             quality=self.quality,
             overwrite=self.config.overwrite,
         )
+        tiles, _ = yield from part_of(finding, start=0.0, end=FINDING)
         return tiles
 
     def _is_there(self, name: str, record: Record) -> bool:
@@ -191,7 +196,7 @@ class _Extraction:
 
     def _read(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
-    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+    ) -> Generator[float, None, tuple[SlideTiles, SlideFeed, Transform]]:
         """Hand over all tiles that can be read; return them, their feed and what was done to them.
 
         Raises
@@ -219,13 +224,14 @@ class _Extraction:
 
     def _hand_over(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
-    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+    ) -> Generator[float, None, tuple[SlideTiles, SlideFeed, Transform]]:
         # Tiles are read beside the encoder in any case; more threads share that work.
         threads = self.config.read_threads if self.config.read_threads > 1 else 0
         transform = self.stain.fit(reader, tiles, device=self.feed.device)
-        awaited = yield from encode_slide(
+        encoding = encode_slide(
             reader, tiles, self.feed, names=names, transform=transform, threads=threads
         )
+        awaited = yield from part_of(encoding, start=FINDING, end=1.0)
         return tiles, awaited, transform
 
     def _write_pictures(

@@ -11,13 +11,13 @@ from histofed.core.tiling import full_grid
 from histofed.core.words import counted
 from histofed.errors import NoTissue, SlideError
 from histofed.extract.overview import backdrop, overview
-from histofed.extract.tiles import tile_recipe, tile_slide, tissue_mask
+from histofed.extract.tiles import tile_recipe, tile_steps, tissue_mask
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
 from histofed.pipeline import build, terminal
 from histofed.pipeline.shared_results import SharedResults
-from histofed.pipeline.sharing import at_once, each_slide
+from histofed.pipeline.sharing import each_slide, one_result
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
 from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.flags import dropped_corners
@@ -32,6 +32,8 @@ from histofed.report.tile_picture import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -49,9 +51,9 @@ def run(config: TileConfig) -> int:
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     quality = build.quality(config.quality)
 
-    def work(slide: Slide) -> Outcome:
+    def work(slide: Slide) -> Generator[float, None, Outcome]:
         with opened(slide, config) as reader:
-            tiles, made = tiles_of(
+            tiles, made = yield from tiles_of(
                 reader,
                 slide,
                 store=store,
@@ -69,7 +71,7 @@ def run(config: TileConfig) -> int:
         source_digest=tissue.source_digest,
         config=config,
     )
-    outcomes = each_slide("Tiles", slides, at_once(work), results={"tiles": results})["tiles"]
+    outcomes = each_slide("Tiles", slides, one_result(work), results={"tiles": results})["tiles"]
     write_contact_sheets(store.folder, outcomes)
     following = terminal.same_options("extract")
     return close("tile", outcomes, folder=store.folder, table=table, following=following)
@@ -109,8 +111,10 @@ def tiles_of(
     tissue: TissueMethod,
     quality: QualitySpec,
     overwrite: bool,
-) -> tuple[SlideTiles, bool]:
+) -> Generator[float, None, tuple[SlideTiles, bool]]:
     """Return the tiles of an open slide, and whether they had to be made.
+
+    Yields which part of them is made.
 
     Raises
     ------
@@ -136,7 +140,7 @@ def tiles_of(
         if found == record.digest:
             return store.read(slide.slide_id), False
     try:
-        tiles, thumbnail, mask = tile_slide(
+        tiles, thumbnail, mask = yield from tile_steps(
             reader,
             slide.slide_id,
             slide_digest=digest,

@@ -174,8 +174,8 @@ class ForeignTiles:
         ):
             if wrong_N.any():
                 msg = (
-                    f"{self.slide_id}: features of {counted(int(wrong_N.sum()), 'tile')} are {rule} "
-                    f"(first: tile {np.flatnonzero(wrong_N)[0]}); encode this slide again"
+                    f"{self.slide_id}: features of {counted(int(wrong_N.sum()), 'tile')} are "
+                    f"{rule} (first: tile {np.flatnonzero(wrong_N)[0]}); encode this slide again"
                 )
                 raise StoreError(msg)
         values = features.astype(np.float16)
