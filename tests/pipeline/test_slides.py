@@ -203,10 +203,24 @@ def test_another_slide_of_the_same_name_is_noticed(slide, tmp_path, capsys):
 def test_two_slides_of_one_name_are_refused(folder, tmp_path, capsys):
     shutil.copy(folder / "a.svs", folder / "sub" / "a.svs")
     assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 2
-    message = capsys.readouterr().err
-    assert str(folder / "a.svs") in message
-    assert str(folder / "sub" / "a.svs") in message
+    message = " ".join(capsys.readouterr().err.split())
+    named = (
+        f"slides={folder}: {folder / 'a.svs'} and {folder / 'sub' / 'a.svs'} would both be called"
+    )
+    assert f"{named} a; name them apart in a cohort table (column slide_id)" in message
     assert not (tmp_path / "w").exists()
+    shutil.copy(folder / "a.svs", folder / "sub" / "b.svs")
+    cohort = tmp_path / "cohort.csv"
+    rows = "".join(f"P,s{n},north,slides/{name}.svs\n" for n, name in ((1, "a"), (1, "sub/c")))
+    cohort.write_text(f"patient_id,slide_id,site,path\n{rows}")
+    for source, words in (
+        (f"slides={folder}", "(1 other name likewise)"),
+        (f"cohort={cohort}", ""),
+    ):
+        assert main(["tile", source, f"work={tmp_path / 'w'}"]) == 2
+        message = " ".join(capsys.readouterr().err.split())
+        assert f"{source}: " in message
+        assert words in message
 
 
 def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):

@@ -8,9 +8,10 @@ table; it may be empty for bags that came as features.
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import Cohort
@@ -79,57 +80,34 @@ def read_slides(path: Path) -> list[Slide]:
     return [slide for slide, _, _ in _cohort_rows(path, None)]
 
 
-def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
-    """Return the slides with the resolutions of a table ``slide,mpp``; not every slide needs a row.
+def mpp_of(cell: str, where: str) -> float | None:
+    """Return a cell's microns per pixel; None where it is empty.
 
     Raises
     ------
     CohortError
-        The table or a column is missing; a row names an unknown slide, one named before, no
-        possible number, or another resolution than the cohort table.
+        It is no number, or none of a microscope.
     """
-    if not path.is_file():
-        msg = f"mpp_table={path} is not there; it has one row per slide with the columns slide,mpp"
-        raise CohortError(msg)
-    stated: dict[str, float] = {}
-    known = {slide.slide_id: slide for slide in slides}
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        check_header(path, list(reader.fieldnames or []), ("slide", "mpp"))
-        for row in reader:
-            slide_id, cell = (row["slide"] or "").strip(), (row["mpp"] or "").strip()
-            where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
-            check_cells(row, where)
-            if slide_id not in known:
-                msg = f"{where}: there is no such slide here; correct its name or remove the row"
-                raise CohortError(msg)
-            if slide_id in stated:
-                msg = f"{where}: the slide has a row already; which one counts is not said"
-                raise CohortError(msg)
-            mpp = _mpp(cell, where)
-            if mpp is None:
-                msg = f"{where}: mpp is empty; give its microns per pixel or remove the row"
-                raise CohortError(msg)
-            if known[slide_id].mpp not in (None, mpp):
-                msg = f"{where}: mpp is {mpp:g} here and {known[slide_id].mpp:g} in the cohort "
-                msg += "table; keep one"
-                raise CohortError(msg)
-            stated[slide_id] = mpp
-    return [replace(slide, mpp=stated.get(slide.slide_id, slide.mpp)) for slide in slides]
-
-
-def _mpp(cell: str, where: str) -> float | None:
-    """Return a cell's microns per pixel; None where it is empty."""
     try:
         mpp = float(cell) if cell else None
     except ValueError:
-        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
+        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel; {_written(cell)}"
         raise CohortError(msg) from None
     if mpp is not None and not MIN_MPP <= mpp <= MAX_MPP:
         msg = f"{where}: mpp is {cell}; it must be {MIN_MPP:g} to {MAX_MPP:g}: what no optics give "
-        msg += "is probably not microns per pixel"
+        msg += "is probably not microns per pixel; correct it"
         raise CohortError(msg)
     return mpp
+
+
+def _written(cell: str) -> str:
+    """Return how a resolution is to be written, for what people write instead."""
+    numbers = re.findall(r"\d+(?:[.,]\d+)?", cell)
+    if len(numbers) == 2 and re.fullmatch(r"[\d.,\s]+[x×*/;|\s][\d.,\s]+", cell.lower()):
+        return "a pixel is square, so one number is wanted: export the slide with square pixels"
+    if len(numbers) == 1:
+        return f"write the number alone and with a point: {numbers[0].replace(',', '.')}"
+    return "write a number as 0.25"
 
 
 def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, str]]:
@@ -224,7 +202,7 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
         patient_id=str(row["patient_id"]).strip(),
         site=str(row["site"]).strip(),
         path=folder / file if file else None,
-        mpp=_mpp((row.get("mpp") or "").strip(), where),
+        mpp=mpp_of((row.get("mpp") or "").strip(), where),
     )
 
 

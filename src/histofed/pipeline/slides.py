@@ -12,8 +12,9 @@ from rich.markup import escape
 from histofed.core.types import Slide
 from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
+from histofed.io.mpp_table import with_mpp_table
 from histofed.io.readers import SLIDE_SUFFIXES, find_slides, open_slide, slide_name
-from histofed.io.tables import check_name, read_slides, with_mpp_table
+from histofed.io.tables import check_name, read_slides
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
     if not slides:
         msg = f"no slide found in {config.cohort}: the table has no row"
         raise ConfigError(msg)
-    _refuse_twins(slides)
+    _refuse_twins(slides, f"cohort={config.cohort}" if config.cohort else f"slides={config.slides}")
     return slides if config.mpp_table is None else with_mpp_table(slides, Path(config.mpp_table))
 
 
@@ -271,13 +272,17 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _refuse_twins(slides: list[Slide]) -> None:
-    first: dict[str, Slide] = {}
-    for slide in slides:
-        if other := first.get(slide.slide_id):
-            msg = (
-                f"{other.path} and {slide.path} would both be called {slide.slide_id}; name them "
-                "apart in a cohort table (column slide_id)"
-            )
-            raise ConfigError(msg)
-        first[slide.slide_id] = slide
+def _refuse_twins(slides: list[Slide], where: str) -> None:
+    """Refuse slides that would write the same files."""
+    times = Counter(slide.slide_id for slide in slides)
+    name, n_twins = times.most_common(1)[0]
+    if n_twins == 1:
+        return
+    files = [str(slide.path or "no file") for slide in slides if slide.slide_id == name]
+    others = sum(n > 1 for n in times.values()) - 1
+    also = f" ({counted(others, 'other name')} likewise)" if others else ""
+    msg = (
+        f"{where}: {' and '.join(files[:2])} would both be called {name}{also}; name them apart in "
+        "a cohort table (column slide_id)"
+    )
+    raise ConfigError(msg)
