@@ -98,7 +98,7 @@ def slides(tmp_path_factory) -> Path:
 
 def results(work: Path) -> dict[str, bytes]:
     """Return every result of a work folder; not the records, which say who did what and when."""
-    found = [*work.glob("tiles/*.h5"), *work.glob("tiles/*.png"), *work.glob("features/*/*.h5")]
+    found = [*work.glob("tiles/*.h5"), *work.glob("tiles/*.jpg"), *work.glob("features/*/*.h5")]
     return {str(path.relative_to(work)): path.read_bytes() for path in found}
 
 

@@ -67,7 +67,7 @@ def test_tiles_are_where_arithmetic_says(slide, tmp_path, table):
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert row["status"] == "done"
     assert (row["n_tiles"], row["width_px0"], row["mpp"]) == ("16", "900", "0.5")
-    assert (tmp_path / "tiles" / "good.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "tiles" / "good.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
 def test_one_bad_slide_does_not_stop_the_others(folder, tmp_path, table, capsys):
@@ -152,7 +152,7 @@ def test_the_table_tells_of_the_files_that_stand(slide, tmp_path, table, capsys,
     command = ["tile", f"slides={here}", f"work={tmp_path}"]
     assert main(command) == 0
     tiles = tmp_path / "tiles"
-    [before], picture = table(tiles / "slides.csv"), (tiles / "good.png").read_bytes()
+    [before], picture = table(tiles / "slides.csv"), (tiles / "good.jpg").read_bytes()
     capsys.readouterr()
     if not options:
         here.write_bytes(here.read_bytes()[:5000])
@@ -165,7 +165,7 @@ def test_the_table_tells_of_the_files_that_stand(slide, tmp_path, table, capsys,
     [row] = table(tiles / "slides.csv")
     assert row.pop("reason") != before.pop("reason") == ""
     assert row == before | {"status": "kept"}
-    assert (tiles / "good.png").read_bytes() == picture
+    assert (tiles / "good.jpg").read_bytes() == picture
 
 
 def test_the_table_of_features_tells_of_the_files_that_stand(small_slide, tmp_path, table):
@@ -184,9 +184,9 @@ def test_with_overwrite_an_error_of_the_slide_costs_no_tiles(slide, tmp_path, ta
     command = ["tile", f"slides={slide}", f"work={tmp_path}"]
     assert main(command) == 0
     tiles = tmp_path / "tiles"
-    before = [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "png")]
+    before = [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "jpg")]
     assert main([*command, "tiling.mpp=0.1", "overwrite=true"]) == 3
-    assert [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "png")] == before
+    assert [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "jpg")] == before
     [row] = table(tiles / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("kept", "16")
     assert "coarser than the 0.1 of tiling.mpp" in row["reason"]
@@ -261,7 +261,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("empty", "0")
     assert not (tmp_path / "tiles" / "good.h5").exists()
-    panel = read_panel(tmp_path / "tiles" / "good.png", 100)
+    panel = read_panel(tmp_path / "tiles" / "good.jpg", 100)
     assert panel is not None
     assert panel.problem.startswith("slide good: no tile of 112 um")
 
@@ -281,7 +281,7 @@ def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(
     tiles = tmp_path / "tiles"
     [row] = table(tiles / "slides.csv")
     assert (row["status"], row["n_tiles"]) == (status, "0")
-    panel = read_panel(tiles / "good.png", 1600)
+    panel = read_panel(tiles / "good.jpg", 1600)
     assert panel is not None
     assert reason in panel.problem
     assert row["reason"].endswith(panel.problem)
@@ -381,7 +381,7 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     content[offset : offset + length] = bytes(length)
     path.write_bytes(content)
     assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
-    picture = (tmp_path / "tiles" / "hurt.png").read_bytes()
+    picture = (tmp_path / "tiles" / "hurt.jpg").read_bytes()
     assert table(tmp_path / "tiles" / "slides.csv")[0]["unreadable"] == "0"
     command = ["extract", f"slides={path}", f"work={tmp_path}"]
     assert main(command) == 0
@@ -392,7 +392,7 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     assert main(command) == 0
     assert table(store.folder / "slides.csv")[0]["status"] == "kept"
     # What encoding found is known to tiling too: in its picture and in its table.
-    assert (tmp_path / "tiles" / "hurt.png").read_bytes() != picture
+    assert (tmp_path / "tiles" / "hurt.jpg").read_bytes() != picture
     assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["n_tiles"], row["unreadable"]) == ("15", "1")
@@ -400,8 +400,8 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
 
 def test_a_run_leaves_a_contact_sheet_of_all_slides(folder, tmp_path):
     assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 3
-    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.png"))
-    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.png"]
+    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.jpg"))
+    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.jpg"]
 
 
 def test_a_resolution_table_is_used_and_refused_by_name(slide, tmp_path, table, capsys):

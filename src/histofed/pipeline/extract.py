@@ -21,7 +21,7 @@ from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import WORK_LEFT, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
 from histofed.report.stain import stain_picture
-from histofed.report.style import png_bytes
+from histofed.report.style import jpeg_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -237,9 +237,9 @@ class _Extraction:
     def _write_pictures(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str], transform: Transform
     ) -> None:
-        """Write ``<slide_id>.png``: tiles before and after, where stains are normalised."""
+        """Write ``<slide_id>.jpg``: tiles before and after, where stains are normalised."""
         slide_id = tiles.record.slide_id
-        paths = [self.stores[name].folder / f"{slide_id}.png" for name in names]
+        paths = [self.stores[name].folder / f"{slide_id}.jpg" for name in names]
         method = self.stain.record.get("method")
         if method is None:
             for path in paths:
@@ -247,7 +247,7 @@ class _Extraction:
             return
         before = sampled(reader, tiles, n_tiles=SHOWN)
         figure = stain_picture(before, transform(before), slide_id=slide_id, method=method)
-        picture = png_bytes(figure)
+        picture = jpeg_bytes(figure)
         for path in paths:
             with atomic_path(path) as part:
                 part.write_bytes(picture)

@@ -21,8 +21,8 @@ from histofed.pipeline.sharing import each_slide, one_result
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
 from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.flags import dropped_corners
-from histofed.report.panels import picture_png
-from histofed.report.style import png_bytes
+from histofed.report.panels import picture_jpeg
+from histofed.report.style import jpeg_bytes
 from histofed.report.tile_picture import (
     LONGER_PX,
     Backdrop,
@@ -78,11 +78,11 @@ def run(config: TileConfig) -> int:
 
 
 def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
-    """Write ``contact-sheet-<page>.png`` from the pictures of the slides."""
+    """Write ``contact-sheet-<page>.jpg`` from the pictures of the slides."""
     thumbs = [
         Thumb(
             slide_id=row.slide_id,
-            picture=folder / f"{row.slide_id}.png",
+            picture=folder / f"{row.slide_id}.jpg",
             status=row.status,
             reason=row.reason,
             n_kept=row.n_tiles,
@@ -94,10 +94,10 @@ def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
     title = f"{counted(len(outcomes), 'slide')}, {counted(n_kept, 'tile')} kept"
     number = 0
     for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
-        with atomic_path(folder / f"contact-sheet-{number}.png") as path:
-            path.write_bytes(png_bytes(figure))
+        with atomic_path(folder / f"contact-sheet-{number}.jpg") as path:
+            path.write_bytes(jpeg_bytes(figure))
     # Pages of an earlier, larger run. Another process may have been faster.
-    while (surplus := folder / f"contact-sheet-{number + 1}.png").exists():
+    while (surplus := folder / f"contact-sheet-{number + 1}.jpg").exists():
         surplus.unlink(missing_ok=True)
         number += 1
 
@@ -178,7 +178,7 @@ def write_tiles(
         mpp_from=reader.info.mpp_from,
     )
     with atomic_path(_picture(store, tiles.record.slide_id)) as picture:
-        picture.write_bytes(picture_png(figure, outline=outline))
+        picture.write_bytes(picture_jpeg(figure, outline=outline))
     store.write(tiles)  # last: where it is, the picture is too
 
 
@@ -205,7 +205,7 @@ def write_problem(
         outline=outline,
     )
     with atomic_path(_picture(store, slide_id)) as picture:
-        picture.write_bytes(picture_png(figure, outline=outline, problem=str(problem)))
+        picture.write_bytes(picture_jpeg(figure, outline=outline, problem=str(problem)))
 
 
 def _backdrop(reader: SlideReader, thumbnail: NDArray[np.uint8], mpp: float) -> Backdrop:
@@ -214,7 +214,7 @@ def _backdrop(reader: SlideReader, thumbnail: NDArray[np.uint8], mpp: float) -> 
 
 
 def _picture(store: TileStore, slide_id: str) -> Path:
-    return store.folder / f"{slide_id}.png"
+    return store.folder / f"{slide_id}.jpg"
 
 
 def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
