@@ -319,7 +319,7 @@ def test_one_tile_and_no_tile(quick, tmp_path, table) -> None:
     command = ("extract", f"slides={folder}", f"work={tmp_path}")
     for status in ("done", "kept"):
         found = quick.run(*command)
-        assert (found.code, "1 slides (glass): no tissue" in found.said) == (0, True)
+        assert (found.code, "1 slide (glass): no tissue" in found.said) == (0, True)
         rows = table(tmp_path / "features" / ENCODER / "slides.csv")
         assert [(row["slide_id"], row["status"]) for row in rows] == [
             ("glass", "empty"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +84,7 @@ class Record:
         Side of a tile in level-0 pixels where others measured it on the slide; None where it
         follows from the recipe and the slide's resolution, as in all that is made here.
     source_digest
-        Digest of what a person drew for this slide; empty where nothing was drawn.
+        Digest of what a person drew for this slide, or of the tiles given for it; empty if none.
     """
 
     recipe: Recipe
@@ -133,6 +133,17 @@ class Record:
             msg = f"{self.slide_id}: these features have no positions, so no tile has a place"
             raise StoreError(msg)
         return self.recipe.spec.side_px0(self.mpp)
+
+    @property
+    def reading_spec(self) -> TileSpec:
+        """The tile as it is read from this slide: exactly the side that others measured there."""
+        spec = self.recipe.spec
+        if spec is None or self.mpp is None:
+            msg = f"{self.slide_id}: these features have no positions, so no tile can be read"
+            raise StoreError(msg)
+        if self.tile_side_px0 is None:
+            return spec
+        return replace(spec, mpp=self.tile_side_px0 * self.mpp / spec.size_px)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

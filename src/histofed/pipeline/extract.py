@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from histofed.core.steps import part_of
 from histofed.errors import SlideUnreadable, StoreError
-from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.extract import encode_slide, encoded_recipe
 from histofed.extract.feed import EncoderFeed
 from histofed.extract.overview import overview
 from histofed.extract.stain.base import sampled
-from histofed.extract.tiles import tissue_mask, without_unreadable
+from histofed.extract.tiles import tile_recipe, tissue_mask, without_unreadable
 from histofed.io.atomic import atomic_path
 from histofed.io.store import FeatureStore, SlideFeatures, TileStore
 from histofed.pipeline import build, terminal
+from histofed.pipeline.given_tiles import GivenTiles
 from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import WORK_LEFT, check_same, chosen_slides, close, opened
@@ -48,12 +49,16 @@ SHOWN = 6
 
 def run(config: ExtractConfig) -> int:
     """Extract features of every slide, by every encoder; return the exit code."""
-    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
-    quality, stain = build.quality(config.quality), build.stain(config.stain)
-    slides = chosen_slides(config)
+    tissue, quality = build.tissue(config.tissue), build.quality(config.quality)
+    stain, slides = build.stain(config.stain), chosen_slides(config)
+    given, tiles = None, tile_recipe(build.tile_spec(config.tiling), tissue, quality)
+    if config.tiles is not None:
+        given = GivenTiles(Path(config.tiles), slides, cards=build.encoder_cards(config.encoder))
+        tiles = given.recipe
+    assert tiles.spec is not None
     encoders = build.encoders(
         config.encoder,
-        spec=spec,
+        spec=tiles.spec,
         device=config.device,
         precision=config.precision,
         engine=config.engine,
@@ -64,14 +69,13 @@ def run(config: ExtractConfig) -> int:
         )
     stores = {name: FeatureStore(folder) for name, folder in _folders(config).items()}
     recipes = {
-        name: feature_recipe(spec, tissue, encoder, quality, stain=stain)
-        for name, encoder in encoders.items()
+        name: encoded_recipe(tiles, encoder, stain=stain) for name, encoder in encoders.items()
     }
     results = {
         name: SharedResults(
             store,
             recipe_digest=recipes[name].digest,
-            source_digest=tissue.source_digest,
+            source_digest=tissue.source_digest if given is None else given.source_digest,
             config=config,
         )
         for name, store in stores.items()
@@ -87,6 +91,7 @@ def run(config: ExtractConfig) -> int:
             tile_store=TileStore(Path(config.work) / "tiles"),
             stores=stores,
             feed=feed,
+            given=given,
         )
         outcomes = each_slide(
             "Features",
@@ -132,6 +137,7 @@ class _Extraction:
     tile_store: TileStore
     stores: Mapping[str, FeatureStore]
     feed: EncoderFeed
+    given: GivenTiles | None
 
     def steps(self, slide: Slide, names: Sequence[str]) -> Steps:
         """Make the features of a slide by the encoders of these names."""
@@ -165,6 +171,8 @@ class _Extraction:
         return ended
 
     def _tiles(self, reader: SlideReader, slide: Slide) -> Generator[float, None, SlideTiles]:
+        if self.given is not None:
+            return self.given.tiles(reader, slide)
         spec = next(iter(self.recipes.values())).spec
         assert spec is not None
         finding = tiles_of(
@@ -207,6 +215,8 @@ class _Extraction:
         try:
             return (yield from self._hand_over(reader, tiles, names))
         except SlideUnreadable:
+            if self.given is not None:
+                raise  # all of these tiles were asked for
             # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
             tiles = without_unreadable(reader, tiles, quality=self.quality)
             thumbnail, _ = overview(reader, self.tissue.mpp)

@@ -12,7 +12,6 @@ from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
-    NEEDS,
     WRITERS,
     detect,
     exported_digest,
@@ -183,7 +182,7 @@ def _following(config: ConvertConfig, out: Path, kinds: set[str]) -> str:
     if config.to != HISTOFED or not kinds:
         return ""  # what comes next is theirs, or the failures
     if "features" not in kinds:
-        able = "|".join(name for name in WRITERS if "features" not in NEEDS[name])
-        return f"histofed convert source={out / 'tiles'} out=... to={able}"
+        source = f"cohort={config.cohort}" if config.cohort else "slides=SLIDE_OR_FOLDER"
+        return f"histofed extract {source} tiles={out / 'tiles'}"
     cohort = config.cohort or "TABLE"
     return f"histofed train cohort={cohort} features={out / 'features'} cancer=... task=..."
