@@ -15,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from histofed.core.tiling import TileSpec
 from histofed.core.types import SlideInfo, TileScores
 from histofed.errors import StoreError
-from histofed.io import store as store_module
 from histofed.io.store import (
     DroppedTiles,
     FeatureStore,
@@ -26,6 +25,7 @@ from histofed.io.store import (
     SlideTiles,
     TileStore,
 )
+from histofed.io.store import features as feature_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -287,7 +287,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path, monkeypatch) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(store_module, "_write_coords", fails)  # features are written by then
+    monkeypatch.setattr(feature_files, "write_coords", fails)  # features are written by then
     with pytest.raises(RuntimeError):
         FeatureStore(tmp_path).write(features_of(3))
     assert list(tmp_path.iterdir()) == []
@@ -300,7 +300,7 @@ def test_an_existing_file_survives_an_error(tmp_path, monkeypatch) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(store_module, "_write_coords", fails)
+    monkeypatch.setattr(feature_files, "write_coords", fails)
     with pytest.raises(RuntimeError):
         store.write(features_of(8))
     assert store.path("S1").read_bytes() == before
