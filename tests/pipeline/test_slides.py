@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ import tifffile
 from histofed.cli import main
 from histofed.io.pyramid import write_pyramid
 from histofed.io.store import FeatureStore, TileStore
+from histofed.pipeline import terminal
 from histofed.report.panels import read_panel
 
 if TYPE_CHECKING:
@@ -115,6 +117,23 @@ def test_extract_does_nothing_twice(small_slide, tmp_path, capsys, table):
     np.testing.assert_array_equal(again.features_ND, found.features_ND)
     assert again.record == found.record
     assert len(before) == store.path("good").stat().st_size
+
+
+@pytest.mark.parametrize(("verb", "parts"), [("tile", [0, 1]), ("extract", [0, 0.1, 0.55, 1])])
+def test_progress_is_seen_within_a_slide(small_slide, tmp_path, monkeypatch, verb, parts):
+    seen = []
+
+    @contextmanager
+    def stage(*_, **__):
+        yield lambda n=1, note="", part=0.0: seen.append((n, note, part))
+
+    monkeypatch.setattr(terminal, "stage", stage)
+    options = ["batch_size=2"] if verb == "extract" else []
+    assert main([verb, f"slides={small_slide}", f"work={tmp_path}", *options]) == 0
+    assert seen[0] == (0, "good", 0)  # its name, before any tile is known
+    assert [part for n, _, part in seen if not n] == pytest.approx(parts)
+    assert seen[-1][:2] == (1, "good")
+    assert all(note == f"good {part:.0%}" for n, note, part in seen[1:-1])
 
 
 def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, table):
