@@ -13,6 +13,7 @@ from histofed.errors import CohortError
 from histofed.io.tables import check_cells, check_header, mpp_of, open_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from histofed.core.types import Slide
@@ -40,11 +41,8 @@ def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
             where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
             check_cells(row, where)
             if slide_id not in known:
-                near = [stem] if (stem := PurePath(slide_id).stem) in known else []
-                near += difflib.get_close_matches(slide_id, known, n=1)
-                name = f"write {near[0]} if that is meant" if near else "correct the name"
                 msg = f"{where}: none of {counted(len(known), 'slide')} here is called so; "
-                msg += f"{name}, or remove the row"
+                msg += f"{_meant(slide_id, known)}, or remove the row"
                 raise CohortError(msg)
             if slide_id in stated:
                 before, line = stated[slide_id]
@@ -66,3 +64,11 @@ def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
         replace(slide, mpp=stated[slide.slide_id][0]) if slide.slide_id in stated else slide
         for slide in slides
     ]
+
+
+def _meant(slide_id: str, known: Iterable[str]) -> str:
+    """Return what may be meant by a name that is none: a file's name is taken for it most often."""
+    names = list(known)
+    near = [stem] if (stem := PurePath(slide_id).stem) in names else []
+    near += difflib.get_close_matches(slide_id, names, n=1)
+    return f"write {near[0]} if that is meant" if near else "correct the name"
