@@ -72,7 +72,7 @@ def test_a_second_run_does_what_is_missing(folder, capsys) -> None:
     assert main(command) == 0
     said = capsys.readouterr().out
     assert re.search(r"done +2 slides +│", said)
-    assert "1 slides whose features are not there any more" in said
+    assert "1 slide whose features are not there any more" in said
     found = read_embeddings(path)
     assert found.slide_ids == ("a", "c", "d")
     again = FeatureStore(folder).read("a")
