@@ -15,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from histofed.core.tiling import TileSpec
 from histofed.core.types import SlideInfo, TileScores
 from histofed.errors import StoreError
-from histofed.io import store as store_module
 from histofed.io.store import (
     DroppedTiles,
     FeatureStore,
@@ -26,6 +25,7 @@ from histofed.io.store import (
     SlideTiles,
     TileStore,
 )
+from histofed.io.store import features as feature_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,7 +238,7 @@ def test_the_digest_of_the_file_is_that_of_the_record(tmp_path) -> None:
 def test_values_not_finite_are_refused_by_slide_and_tile(tmp_path, value) -> None:
     store, features = FeatureStore(tmp_path), features_of(9)
     features.features_ND[[4, 6], 2] = value
-    with pytest.raises(StoreError, match=r"S1: features of 2 tile\(s\) .*first: tile 4"):
+    with pytest.raises(StoreError, match=r"S1: features of 2 tiles .*first: tile 4"):
         store.write(features)
     assert list(tmp_path.iterdir()) == []
     store.write(features_of(9))
@@ -247,7 +247,7 @@ def test_values_not_finite_are_refused_by_slide_and_tile(tmp_path, value) -> Non
         file["features"][7, 0] = value
 
     corrupt(store.path("S1"), spoil)
-    with pytest.raises(StoreError, match=r"S1: features of 1 tile\(s\) .*first: tile 7"):
+    with pytest.raises(StoreError, match=r"S1: features of 1 tile .*first: tile 7"):
         store.read("S1")
 
 
@@ -287,7 +287,7 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path, monkeypatch) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(store_module, "_write_coords", fails)  # features are written by then
+    monkeypatch.setattr(feature_files, "write_coords", fails)  # features are written by then
     with pytest.raises(RuntimeError):
         FeatureStore(tmp_path).write(features_of(3))
     assert list(tmp_path.iterdir()) == []
@@ -300,7 +300,7 @@ def test_an_existing_file_survives_an_error(tmp_path, monkeypatch) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(store_module, "_write_coords", fails)
+    monkeypatch.setattr(feature_files, "write_coords", fails)
     with pytest.raises(RuntimeError):
         store.write(features_of(8))
     assert store.path("S1").read_bytes() == before

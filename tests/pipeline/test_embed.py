@@ -65,14 +65,14 @@ def test_a_second_run_does_what_is_missing(folder, capsys) -> None:
     first = path.stat().st_mtime_ns
     assert main(command) == 0
     assert path.stat().st_mtime_ns == first  # nothing to write
-    assert "3 slides were done before" in capsys.readouterr().out
+    assert "3 slides done before" in capsys.readouterr().out
     write(folder, "d")  # a new slide, one that was extracted again, one that is gone
     write(folder, "a", n_tiles=9)
     (folder / "b.h5").unlink()
     assert main(command) == 0
     said = capsys.readouterr().out
     assert re.search(r"done +2 slides +│", said)
-    assert "1 slides whose features are not there any more" in said
+    assert "1 slide whose features are not there any more" in said
     found = read_embeddings(path)
     assert found.slide_ids == ("a", "c", "d")
     again = FeatureStore(folder).read("a")

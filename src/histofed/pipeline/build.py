@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from histofed.core.tasks import Task
-    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.encoders import EncoderCard, TileEncoder
     from histofed.extract.quality import QualitySpec
     from histofed.extract.slide_encoders import SlideEncoder
     from histofed.extract.stain import StainMethod
@@ -147,17 +147,22 @@ def encoders(
     engine: str = "auto",
 ) -> dict[str, TileEncoder]:
     """Return name -> tile encoder, of one or several; all of them must take the same tiles."""
-    from histofed.extract.encoders import registry
     from histofed.extract.extract import check_one_grid
 
-    chosen = each_encoder(config)
-    for name in chosen:
+    for name in each_encoder(config):
         check_name("encoder.name", name, "options")  # folders are called so
-    check_one_grid([registry.card(each.get("card", each["name"])) for each in chosen.values()])
+    check_one_grid(encoder_cards(config))
     return {
         name: encoder(each, spec=spec, device=device, precision=precision, engine=engine)
-        for name, each in chosen.items()
+        for name, each in each_encoder(config).items()
     }
+
+
+def encoder_cards(config: Mapping[str, Any]) -> list[EncoderCard]:
+    """Return the cards of one or several encoders, without their weights."""
+    from histofed.extract.encoders import registry
+
+    return [registry.card(each.get("card", each["name"])) for each in each_encoder(config).values()]
 
 
 def aggregator(config: Mapping[str, Any], *, dim: int, n_classes: int = 1) -> Aggregator:

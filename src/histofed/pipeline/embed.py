@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.extract.slide_encoders.base import embedding_of
 from histofed.io.embeddings import EmbeddingRecipe, Embeddings, read_embeddings, write_embeddings
@@ -171,10 +172,10 @@ def _close(
         "gone": len(before.keys() - rows.keys()),
     }
     said = {
-        "done": f"{counts['done']} slides",
-        "kept": f"{counts['kept']} slides were done before, with the same options",
-        "failed": f"{counts['failed']} slides, named above",
-        "gone": f"{counts['gone']} slides whose features are not there any more",
+        "done": counted(counts["done"], "slide"),
+        "kept": f"{counted(counts['kept'], 'slide')} done before, with the same options",
+        "failed": f"{counted(counts['failed'], 'slide')}, named above",
+        "gone": f"{counted(counts['gone'], 'slide')} whose features are not there any more",
     }
     facts = {name: text for name, text in said.items() if counts[name]}
     if rows:

@@ -141,6 +141,7 @@ class TileConfig:
 class ExtractConfig(TileConfig):
     """Options of ``histofed extract``."""
 
+    tiles: str | None = MISSING
     features: str = MISSING
     batch_size: int = MISSING
     read_threads: int = MISSING
