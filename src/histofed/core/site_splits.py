@@ -89,9 +89,9 @@ def site_preserved_folds(
             raise CohortError(msg)
     if len(sites) < n_folds:
         msg = (
-            f"cohort {cohort}: {counted(len(sites), 'site')} ({some(sites)}), too few for {n_folds} folds "
-            "without a site on both sides; use fewer folds (splits.n_folds=...) or folds that "
-            "divide sites"
+            f"cohort {cohort}: {counted(len(sites), 'site')} ({some(sites)}), too few for "
+            f"{n_folds} folds without a site on both sides; use fewer folds (splits.n_folds=...) "
+            "or folds that divide sites"
         )
         raise CohortError(msg)
     least_C = np.array([int(is_needed(label)) for label in classes])

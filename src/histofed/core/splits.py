@@ -150,8 +150,9 @@ def check_enough(
         raise CohortError(msg)
     if len(label_of) < n_folds:
         msg = (
-            f"cohort {cohort}: {counted(len(label_of), 'patient')} ({some(sorted(label_of)) or 'nobody'}) "
-            f"for {n_folds} folds; use fewer folds (splits.n_folds=...) or more patients"
+            f"cohort {cohort}: {counted(len(label_of), 'patient')} "
+            f"({some(sorted(label_of)) or 'nobody'}) for {n_folds} folds; use fewer folds "
+            "(splits.n_folds=...) or more patients"
         )
         raise CohortError(msg)
     for label in sorted({0, 1, *label_of.values()} if needed is None else needed):
