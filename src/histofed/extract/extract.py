@@ -43,7 +43,11 @@ def encoded_recipe(tiles: Recipe, encoder: TileEncoder, *, stain: StainMethod) -
     assert tiles.spec is not None  # tiles have positions
     encoder.card.check(tiles.spec)
     return replace(
-        tiles, encoder=encoder.card.name, encoder_digest=encoder.digest, stain=stain.record
+        tiles,
+        encoder=encoder.card.name,
+        encoder_digest=encoder.digest,
+        weights_digest=encoder.weights_digest,
+        stain=stain.record,
     )
 
 

@@ -252,7 +252,9 @@ def differences(found: Record, wanted: Record) -> list[str]:
         f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}" for name in names
     ]
     if "encoder_digest" in names:
-        said = [each for each in said if not each.startswith("encoder_digest ")]
+        said = [
+            each for each in said if not each.startswith(("encoder_digest ", "weights_digest "))
+        ]
         if "encoder" not in names:
             said.insert(0, f"{new['encoder']} had other weights, another precision or card")
     if "slide_digest" in names:

@@ -22,6 +22,9 @@ LATER_PARAMETERS: dict[str, Any] = {
 }
 """Parts of a record that came after version 1, with the value that means "as before"."""
 
+IN_ANOTHER_DIGEST = ("weights_digest",)
+"""Parts of a record that are told for people and decide nothing: another part covers them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -37,6 +40,8 @@ class Recipe:
         What was looked for in the tiles and which flags dropped one; empty if nothing was.
     encoder, encoder_digest
         Name, and digest of weights and preprocessing.
+    weights_digest
+        Digest of the encoder's weights alone, covered by ``encoder_digest``.
     stain
         Stain normalisation and its parameters; empty for tiles as they were scanned.
     """
@@ -46,6 +51,7 @@ class Recipe:
     resampling: str = ""
     encoder: str = ""
     encoder_digest: str = ""
+    weights_digest: str = ""
     quality: dict[str, Any] = field(default_factory=dict)
     stain: dict[str, Any] = field(default_factory=dict)
 
@@ -138,5 +144,6 @@ def _without_unused(record: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _without_unused(value) if isinstance(value, dict) else value
         for name, value in record.items()
-        if name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name]
+        if name not in IN_ANOTHER_DIGEST
+        and (name not in LATER_PARAMETERS or value != LATER_PARAMETERS[name])
     }
