@@ -131,7 +131,10 @@ def open_openslide(
         The supplied resolution is not a positive number.
     """
     if not path.is_file():
-        msg = f"slide {path}: no such file; correct its path in the cohort table"
+        what = "no such file; correct its path in the cohort table"
+        if path.is_symlink():
+            what = f"a link to {path.readlink()}, which is not there; correct the link"
+        msg = f"slide {path}: {what}"
         raise SlideUnreadable(msg)
     try:
         slide = openslide.OpenSlide(str(path))
