@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 
+from histofed.errors import SlideUnreadable
 from histofed.io.readers.blocks import Axis
 from histofed.io.readers.decoders import JPEG_COLOURS, decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -62,6 +63,8 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
     ------
     NotForTiffReader
         The file is no tiled TIFF of a known family.
+    SlideUnreadable
+        It does not say where all blocks of a level are.
     """
     if info.vendor not in VENDORS:
         msg = f"format {info.vendor}"
@@ -78,6 +81,8 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
                 sizes_px += [(page.imagewidth, page.imagelength) for page in pages[len(sizes_px) :]]
             found = zip(_pages(pages, sizes_px), sizes_px, strict=True)
             levels = [_stored_level(page, size_px) for page, size_px in found]
+    except SlideUnreadable:
+        raise
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         msg = f"its directories cannot be read ({error})"
         raise NotForTiffReader(msg) from error
@@ -143,8 +148,15 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
     )
     n_blocks = across.n_blocks * down.n_blocks
     offsets, lengths = tuple(page.dataoffsets), tuple(page.databytecounts)
-    if min(len(offsets), len(lengths)) < n_blocks:
-        msg = f"{min(len(offsets), len(lengths))} of its {n_blocks} blocks are in its tables"
+    if len(offsets) < n_blocks:
+        msg = (
+            f"slide {Path(page.parent.filename).name}: a level of {size_px[0]} x {size_px[1]} "
+            f"pixels has {n_blocks:,} blocks, and the file says where {len(offsets):,} of them "
+            "are; it is damaged: copy it again"
+        )
+        raise SlideUnreadable(msg)
+    if len(lengths) < n_blocks:
+        msg = f"the sizes of {len(lengths)} of {n_blocks} blocks are said"
         raise NotForTiffReader(msg)
     return StoredLevel(
         axes=(across, down), offsets_bytes=offsets, lengths_bytes=lengths, decode=decoder_of(page)
