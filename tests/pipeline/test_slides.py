@@ -292,6 +292,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     [
         (["tiling.min_tissue=1", "tissue.min_area_um2=1e9"], "empty", "no tile of 112 um"),
         (["tiling.mpp=0.1"], "failed", "level 0 is at 0.5 microns per pixel"),
+        (["tissue.mpp=0.001"], "failed", "coarser than the 0.001 of tissue.mpp"),
     ],
 )
 def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,15 +192,19 @@ def write_problem(
     problem: SlideError,
 ) -> None:
     """Write the picture of a slide that can be read and has no tiles, with the reason."""
-    thumbnail, _ = overview(reader, tissue.mpp)
-    try:
-        mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=reader.info)
-    except SlideError:  # no tissue is known: that may be the very problem
-        outline = None
-    else:
-        outline = Outline(mask_HW=mask, mpp=tissue.mpp, method=tissue.record.get("method", ""))
+    info = reader.info
+    mpp = tissue.mpp
+    if mpp < info.mpp:  # that may be the problem; the whole slide would not fit in memory so
+        mpp = info.mpp * max(*info.level_sizes_px[0], LONGER_PX) / LONGER_PX
+    thumbnail, _ = overview(reader, mpp)
+    outline = None
+    if mpp == tissue.mpp:
+        # Without a mask no tissue is known: that may be the very problem.
+        with suppress(SlideError):
+            mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=info)
+            outline = Outline(mask_HW=mask, mpp=mpp, method=tissue.record.get("method", ""))
     figure = problem_picture(
-        _backdrop(reader, thumbnail, tissue.mpp),
+        _backdrop(reader, thumbnail, mpp),
         slide_id=slide_id,
         reason=str(problem),
         outline=outline,
