@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
+from histofed.core.words import counted
 from histofed.errors import CohortError
 from histofed.io.predictions import read_predictions
 from histofed.io.runs import LOCAL, RunFolder, write_json
@@ -106,7 +107,7 @@ def show(summary: Sequence[ArmSummary], run: RunFolder, *, following: str) -> No
     """Print the table of arms and the closing panel."""
     first = summary[0]
     terminal.table(
-        f"{first.n_patients} held-out patients, {first.n_positive} positive",
+        f"{counted(first.n_patients, 'held-out patient')}, {first.n_positive} positive",
         ("trained", "AUROC (95% interval)", "AUPRC", "Brier"),
         [
             (row.arm, str(row.auroc), f"{row.auprc.value:.3f}", f"{row.brier.value:.3f}")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from histofed.core.metrics import auroc
 from histofed.core.tiling import box_means
+from histofed.core.words import counted
 from histofed.errors import ConfigError
 from histofed.io.atomic import atomic_path
 from histofed.io.predictions import read_predictions
@@ -73,7 +74,7 @@ def run(config: ExplainConfig) -> int:
     pictures = draw(folder, chosen[: config.pictures], config=config, scores=scores)
     evaluate.evaluate(folder)
     facts = {
-        "scores": f"{len(scores.slide_ids())} slides in {folder.scores}",
+        "scores": f"{counted(len(scores.slide_ids()), 'slide')} in {folder.scores}",
         "pictures": f"{len(pictures)} in {folder.heatmaps}",
         "report": str(folder.report),
     }

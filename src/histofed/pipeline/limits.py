@@ -69,10 +69,11 @@ SEED = Range(0, 2**32 - 1)
 
 LIMITS: Mapping[str, Range | OneOf | Named] = {
     **dict.fromkeys(
-        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table"), Named()
+        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table", "tiles"),
+        Named(),
     ),
     "seed": SEED,
-    "batch_size": COUNT,
+    "batch_size": Range(1, 4096, beyond="more make nothing faster and fill the memory"),
     "reader": OneOf(("auto", "openslide")),
     "read_threads": Range(1, 256),
     "dim": COUNT,

@@ -151,6 +151,7 @@ class TileConfig:
 class ExtractConfig(TileConfig):
     """Options of ``histofed extract``."""
 
+    tiles: str | None = MISSING
     features: str = MISSING
     batch_size: int = MISSING
     read_threads: int = MISSING
@@ -283,6 +284,8 @@ class EncodersConfig:
     dim: int | None = MISSING
     commercial: bool | None = MISSING
     gated: bool | None = MISSING
+    mpp: float | None = MISSING
+    built: bool | None = MISSING
 
 
 SCHEMAS: dict[str, type[Any]] = {
