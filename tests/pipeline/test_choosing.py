@@ -77,3 +77,8 @@ def test_what_cannot_be_chosen_is_refused(toy_study, tmp_path, capsys, option, s
     assert main(["train", *toy_study.options(tmp_path / "run", option)]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_hospitals_do_not_choose_together(toy_study, tmp_path, capsys):
+    assert main(["federate", *toy_study.options(tmp_path / "run", RATES)]) == 2
+    assert "hospitals cannot choose" in " ".join(capsys.readouterr().err.split())

@@ -33,6 +33,10 @@ FEDERATED, FEDERATED_FUSED = "federated", "federated-fused"
 
 def run(config: FederateConfig) -> int:
     """Train, compare and evaluate; return the exit code."""
+    if config.choose:
+        msg = "choose: hospitals cannot choose options together yet; choose them with `histofed "
+        msg += "train`, or give one value each"
+        raise ConfigError(msg)
     study = open_study(config)
     check_sites(study)
     study.start()
