@@ -98,13 +98,13 @@ def test_a_column_that_never_changes_in_training_is_left_out(values):
 
 def test_columns_that_say_nothing_in_training_are_refused():
     known = covariates(("sex",), {"a": ("f",), "b": ("f",), "t": ("m",)})
-    with pytest.raises(CohortError, match=r"sex .*same of every training patient"):
+    with pytest.raises(CohortError, match=r"\[sex\] tells no two training patients"):
         known.encoding(known.sums(["a", "b"]))
 
 
 def test_a_column_of_numbers_and_words_is_refused_unless_its_numbers_are_names():
     rows = {"a": ("1",), "b": ("2",), "c": ("3A",)}
-    with pytest.raises(CohortError, match=r"'grade'.*2 patient.*c '3a'.*clinical\.words"):
+    with pytest.raises(CohortError, match=r"'grade'.*c '3a'.*2 patients.*clinical\.words"):
         covariates(("grade",), rows)
     assert covariates(("grade",), rows, words=["grade"]).values_of["a"] == ("1",)
     assert covariates(("grade",), rows, missing=["3a"]).values_of["c"] == (None,)
@@ -138,5 +138,5 @@ def test_other_patients_are_read_as_those_trained_on_were():
     encoding = trained.encoding(trained.sums(["a", "b"]))
     others = covariates(("age", "grade"), {"t": ("", "2.0"), "u": ("NA", "7")}, like=encoding)
     assert others.values_of == {"t": (None, "2"), "u": (None, "7")}
-    with pytest.raises(CohortError, match=r"'age' holds numbers of 0 patient.*t 'old'"):
+    with pytest.raises(CohortError, match=r"'age' holds words \(t 'old'\), and held numbers"):
         covariates(("age", "grade"), {"t": ("old", "2")}, like=encoding)

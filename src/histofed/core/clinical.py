@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import some
 from histofed.core.tasks.base import MISSING, plain
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Covariates:
             )
         )
         if not found.names:
-            msg = f"clinical column(s) {', '.join(self.names)} say the same of every training "
-            msg += "patient of a fold; name others (clinical.columns=[...])"
+            msg = f"clinical.columns=[{','.join(self.names)}] tells no two training patients of a "
+            msg += "fold apart; name others"
             raise CohortError(msg)
         return found
 
@@ -119,16 +120,23 @@ def covariates(
 def _all_numbers(name: str, cell_of: Mapping[str, str], *, may_be_words: bool) -> bool:
     """Return whether a column holds numbers rather than words; a mixture is refused by name."""
     odd = [patient for patient, cell in cell_of.items() if not _is_number(cell)]
-    if odd and not (may_be_words and len(odd) == len(cell_of)):
-        said = ", ".join(f"{patient} {cell_of[patient]!r}" for patient in odd[:3])
-        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+    if odd and len(odd) == len(cell_of) and not may_be_words:
+        msg = f"clinical column {name!r} holds words ({_said(odd, cell_of)}), and held numbers "
+        msg += "when the model was trained; correct the table"
+        raise CohortError(msg)
+    if odd and len(odd) < len(cell_of):
         msg = (
-            f"clinical column {name!r} holds numbers of {len(cell_of) - len(odd)} patient(s) and "
-            f"words of others ({said}{more}); correct them, name a word that means 'not known' in "
-            f"clinical.missing, or name {name} in clinical.words if its numbers are names"
+            f"clinical column {name!r} holds words ({_said(odd, cell_of)}) and, of "
+            f"{counted(len(cell_of) - len(odd), 'patient')}, numbers; correct the words, name one "
+            f"that means 'not known' in clinical.missing, or name {name} in clinical.words if its "
+            "numbers are names"
         )
         raise CohortError(msg)
     return not odd
+
+
+def _said(patients: Sequence[str], cell_of: Mapping[str, str]) -> str:
+    return some([f"{patient} {cell_of[patient]!r}" for patient in patients], most=3)
 
 
 def _is_number(cell: str) -> bool:
