@@ -26,7 +26,8 @@ from histofed.pipeline.splitting import check_twins, folds_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histofed.core.clinical import Covariates, Encoding
+    from histofed.core.clinical import Covariates
+    from histofed.core.clinical_encoding import Encoding
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
