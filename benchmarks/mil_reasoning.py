@@ -41,6 +41,7 @@ from omegaconf import OmegaConf
 from histofed.core.metrics import auroc
 from histofed.mil.bags import Bag, collate
 from histofed.mil.module import MILModule
+from histofed.mil.objectives.binary import Binary
 from histofed.pipeline import build
 from histofed.pipeline.config import config_dir, groups
 
@@ -123,7 +124,7 @@ def part(batch: BagBatch, rows: torch.Tensor) -> BagBatch:
         features_BND=batch.features_BND[rows, :longest],
         coords_BN2=None,
         valid_BN=valid_BN[:, :longest],
-        target_B=batch.target_B[rows],
+        target_BK=batch.target_BK[rows],
         ids=tuple(batch.ids[row] for row in rows.tolist()),
     )
 
@@ -138,7 +139,7 @@ def fit(name: str, train: BagBatch, *, epochs: int, seed: int) -> MILModule:
     aggregator = build.aggregator(config, dim=DIM)
     seen = train.features_BND[train.valid_BN]
     aggregator.standardise_with(seen.mean(dim=0), seen.std(dim=0))
-    module = MILModule(aggregator, learning_rate=LEARNING_RATE, weight_decay=1e-4).train()
+    module = MILModule(aggregator, Binary(), learning_rate=LEARNING_RATE, weight_decay=1e-4).train()
     optimizer = module.configure_optimizers()
     for _ in range(epochs):
         for rows in torch.randperm(len(train.ids)).split(BATCH):
@@ -153,7 +154,7 @@ def fit(name: str, train: BagBatch, *, epochs: int, seed: int) -> MILModule:
 def area(module: MILModule, bags: BagBatch) -> float:
     rows = torch.arange(len(bags.ids)).split(250)
     logits = torch.cat([module(part(bags, some)).logits_BC[:, 0] for some in rows])
-    return float(auroc(bags.target_B.int().numpy(), logits.double().numpy()))
+    return float(auroc(bags.target_BK[:, 0].int().numpy(), logits.double().numpy()))
 
 
 def measure(job: tuple[str, str, int, int, int]) -> tuple[float, float]:

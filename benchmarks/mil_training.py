@@ -43,6 +43,7 @@ from histofed.mil.fitting import Fitting, quiet
 from histofed.mil.memory import room_for
 from histofed.mil.module import MILModule, predict
 from histofed.mil.moments import Moments, total
+from histofed.mil.objectives.binary import Binary
 from histofed.torchvision_compat import ensure_torchvision_imports
 
 ensure_torchvision_imports()
@@ -78,7 +79,7 @@ def make_bags(size: Size) -> dict[str, Bag]:
         n_shifted = positive * size.n_tiles // 50
         features_ND[:n_shifted] = shifted_ND[rows[:n_shifted]]
         label = positive ^ int(random.random() < 0.1)
-        bags[str(number)] = Bag(str(number), "here", label, features_ND, None, {})
+        bags[str(number)] = Bag(str(number), "here", (float(label),), features_ND, None, {})
     return bags
 
 
@@ -109,7 +110,7 @@ def train_by_hand(bags: dict[str, Bag], fold: Fold, moments: Moments, size: Size
         for number in torch.randperm(len(fold.train)).tolist():
             bag = bags[fold.train[number]]
             loss = nn.functional.binary_cross_entropy_with_logits(
-                model(bag.features_ND), torch.tensor(float(bag.label))
+                model(bag.features_ND), torch.tensor(bag.label[0])
             )
             optimizer.zero_grad()
             loss.backward()
@@ -124,7 +125,7 @@ def train_ours(
     torch.manual_seed(0)
     aggregator = GatedABMIL(size.dim, 1)
     aggregator.standardise_with(moments.mean_D, moments.std_D)
-    module = MILModule(aggregator, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    module = MILModule(aggregator, Binary(), learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     data = BagDataModule(bags, fold, batch_size=BATCH_SIZE, tiles_per_bag=tiles_per_bag)
     peak = PeakMemory()
     fitting = Fitting(
@@ -160,7 +161,7 @@ def measure(size: Size) -> dict[str, Any]:
     names = list(bags)
     fold = Fold(0, tuple(names[: size.n_train]), (), tuple(names[size.n_train :]))
     moments = total(Moments.of(bags[name].features_ND) for name in fold.train[:100])
-    labels = np.array([bags[name].label for name in fold.test])
+    labels = np.array([bags[name].label[0] for name in fold.test])
     rows = []
     sides = {"by hand": None, "ours": TILES_PER_BAG, "ours, all tiles": size.n_tiles}
     for turn in range(size.turns):

@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from histofed.torchvision_compat import ensure_torchvision_imports
 
 ensure_torchvision_imports()
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -17,7 +17,6 @@ from histofed.core.splits import (
     external,
     nested,
     rotate,
-    stratified_folds,
 )
 from histofed.core.types import Slide
 from histofed.errors import CohortError
@@ -27,13 +26,22 @@ def slide(patient: str, site: str = "A", number: int = 1) -> Slide:
     return Slide(slide_id=f"{patient}-{number}", patient_id=patient, site=site)
 
 
+def class_of(cohort: Cohort) -> dict[str, int]:
+    return {patient: int(label[0]) for patient, label in cohort.labels.items()}
+
+
+def stratified_folds(cohort: Cohort, n_folds: int, *, seed: int, by_site: bool = True):
+    site_of = cohort.site_of if by_site else None
+    return deal(class_of(cohort), n_folds, seed=seed, site_of=site_of, cohort=cohort.name)
+
+
 def cohort_of(groups: list[tuple[str, int, int]]) -> Cohort:
     """A cohort of (site, label, how many patients) groups; every third patient has two slides."""
     slides, labels = [], {}
     for site, label, count in groups:
         for _ in range(count):
             patient = f"P{len(labels):03d}"
-            labels[patient] = label
+            labels[patient] = (float(label),)
             slides += [slide(patient, site, n) for n in range(1, 3 if len(labels) % 3 else 2)]
     return Cohort(name="test", slides=tuple(slides), labels=labels)
 
@@ -69,7 +77,7 @@ def test_site_and_label_are_balanced_between_folds(case, seed) -> None:
             counts = Counter(
                 fold_of[patient]
                 for patient in cohort.patients
-                if (cohort.site_of[patient], cohort.labels[patient]) == (site, label)
+                if (cohort.site_of[patient], class_of(cohort)[patient]) == (site, label)
             )
             per_fold = [counts[fold] for fold in range(n_folds)]
             assert max(per_fold) - min(per_fold) <= 1
@@ -80,7 +88,7 @@ def test_site_and_label_are_balanced_between_folds(case, seed) -> None:
 def test_every_fold_has_both_classes(case, seed) -> None:
     cohort, n_folds = case
     fold_of = stratified_folds(cohort, n_folds, seed=seed)
-    found = {(fold, cohort.labels[patient]) for patient, fold in fold_of.items()}
+    found = {(fold, class_of(cohort)[patient]) for patient, fold in fold_of.items()}
     assert found == {(fold, label) for fold in range(n_folds) for label in (0, 1)}
 
 
@@ -161,9 +169,9 @@ def test_a_long_list_of_names_is_cut() -> None:
 def test_without_sites_labels_alone_are_balanced(case, seed) -> None:
     cohort, n_folds = case
     fold_of = stratified_folds(cohort, n_folds, seed=seed, by_site=False)
-    assert fold_of == deal(cohort.labels, n_folds, seed=seed)
+    assert fold_of == deal(class_of(cohort), n_folds, seed=seed)
     for label in (0, 1):
-        counts = Counter(fold for p, fold in fold_of.items() if cohort.labels[p] == label)
+        counts = Counter(fold for p, fold in fold_of.items() if class_of(cohort)[p] == label)
         per_fold = [counts[fold] for fold in range(n_folds)]
         assert max(per_fold) - min(per_fold) <= 1
 
@@ -180,7 +188,7 @@ def test_inner_folds_know_nobody_whom_the_outer_one_tests() -> None:
     cohort = cohort_of([("A", 0, 20), ("A", 1, 20)])
 
     def inner(patients) -> dict[str, int]:
-        return deal({p: cohort.labels[p] for p in patients}, 3, seed=1)
+        return deal({p: class_of(cohort)[p] for p in patients}, 3, seed=1)
 
     folds = nested(stratified_folds(cohort, 5, seed=0), inner)
     assert [fold.outer.number for fold in folds] == list(range(5))

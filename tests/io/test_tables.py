@@ -3,25 +3,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from histofed.core.tasks import Task
-from histofed.core.types import Prediction, Slide
+from histofed.core.tasks import BinaryTask
+from histofed.core.types import Slide
 from histofed.errors import CohortError
 from histofed.io.tables import (
     read_cohort,
-    read_predictions,
     read_slides,
     with_mpp_table,
-    write_predictions,
     write_rows,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TASK = Task(name="egfr", column="EGFR", positive=("mut",), negative=("wt",))
+TASK = BinaryTask(name="egfr", column="EGFR", positive=("mut",), negative=("wt",))
 HEADER = "patient_id,slide_id,site,path,EGFR,mpp"
 GOOD = ("P1,S1,A,slides/S1.svs,mut,", "P1,S2,A,slides/S2.svs,mut,0.5", "P2,S3,B,,wt,")
 
@@ -44,7 +40,7 @@ def test_a_cohort_is_read(tmp_path) -> None:
     cohort = read_cohort(path, TASK)
     folder = path.parent
     assert cohort.name == "study"
-    assert cohort.labels == {"P1": 1, "P2": 0}
+    assert cohort.labels == {"P1": (1.0,), "P2": (0.0,)}
     assert cohort.slides == (
         Slide(slide_id="S1", patient_id="P1", site="A", path=folder / "slides/S1.svs"),
         Slide(slide_id="S2", patient_id="P1", site="A", path=folder / "slides/S2.svs", mpp=0.5),
@@ -55,9 +51,9 @@ def test_a_cohort_is_read(tmp_path) -> None:
 
 def test_what_spreadsheets_write_is_read(tmp_path) -> None:
     path = table(tmp_path, *GOOD, encoding="utf-8-sig")  # a byte order mark
-    assert read_cohort(path, TASK).labels == {"P1": 1, "P2": 0}
+    assert read_cohort(path, TASK).labels == {"P1": (1.0,), "P2": (0.0,)}
     path.write_bytes("\r\n".join((HEADER, *GOOD)).encode())  # Windows lines, none at the end
-    assert read_cohort(path, TASK).labels == {"P1": 1, "P2": 0}
+    assert read_cohort(path, TASK).labels == {"P1": (1.0,), "P2": (0.0,)}
     quoted = table(tmp_path, '"P,1","S1"," A ","a, b.svs","mut",', header=HEADER)
     (slide,) = read_cohort(quoted, TASK).slides
     assert (slide.patient_id, slide.site, slide.path.name) == ("P,1", "A", "a, b.svs")
@@ -151,48 +147,6 @@ def test_another_encoding_is_refused_by_name(tmp_path) -> None:
 )
 def test_a_contradiction_is_refused_by_name(tmp_path, rows, said) -> None:
     assert said in refusal(table(tmp_path, *GOOD, *rows))
-
-
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(
-        st.builds(
-            Prediction,
-            patient_id=NAMES,
-            site=NAMES,
-            fold=st.integers(0, 9),
-            label=st.integers(0, 1),
-            probability=st.floats(0, 1),
-        ),
-        max_size=20,
-    )
-)
-def test_predictions_come_back_to_the_last_digit(tmp_path_factory, predictions) -> None:
-    path = tmp_path_factory.mktemp("run") / "predictions.csv"
-    write_predictions(path, predictions)
-    assert read_predictions(path) == predictions
-
-
-def test_missing_predictions_are_refused_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(CohortError, match=r"predictions\.csv: .*histofed train"):
-        read_predictions(tmp_path / "predictions.csv")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "patient_id,site,fold\nP1,A,0\n",
-        "patient_id,site,fold,label,probability\nP1,A,0,1,high\n",
-    ],
-)
-def test_malformed_predictions_are_refused_by_name(tmp_path, text) -> None:
-    path = tmp_path / "predictions.csv"
-    path.write_text(text)
-    with pytest.raises(CohortError, match=r"predictions\.csv"):
-        read_predictions(path)
 
 
 def test_a_table_appears_whole_or_not_at_all(tmp_path) -> None:

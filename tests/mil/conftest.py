@@ -26,7 +26,7 @@ def make_bag(name: str, n_tiles: int, *, label: int = 0, seed: int = 0, site: st
     features = torch.randn(n_tiles, DIM, generator=generator).half()
     coords = torch.arange(2 * n_tiles).reshape(n_tiles, 2)
     tiles_of = {name: slice(0, n_tiles)}
-    return Bag(name, site, label, features_ND=features, coords_N2=coords, tiles_of=tiles_of)
+    return Bag(name, site, (float(label),), features, coords_N2=coords, tiles_of=tiles_of)
 
 
 def write_features(
@@ -59,7 +59,7 @@ def make_cohort(slides: Sequence[tuple[str, str]], labels: dict[str, int]) -> Co
     return Cohort(
         name="toy",
         slides=tuple(Slide(slide_id=s, patient_id=p, site="north") for s, p in slides),
-        labels=labels,
+        labels={patient: (float(label),) for patient, label in labels.items()},
     )
 
 

@@ -17,7 +17,7 @@ def test_the_slides_of_a_patient_are_one_bag(tmp_path, write, cohort):
     bags = load_bags(patients, FeatureStore(tmp_path), scratch=tmp_path)
     assert list(bags) == ["A", "B"]
     both = bags["A"]
-    assert (both.label, both.site) == (1, "north")
+    assert (both.label, both.site) == ((1.0,), "north")
     assert both.tiles_of == {"a2": slice(0, 4), "a1": slice(4, 7)}  # in the order of the table
     assert both.features_ND.dtype == torch.float16
     assert both.features_ND[:, 0].tolist() == [20, 21, 22, 23, 0, 1, 2]
@@ -112,8 +112,8 @@ def test_collate_pads_and_marks_the_padding(bag):
     assert batch.features_BND.shape == (3, 5, 4)
     assert batch.valid_BN.sum(dim=1).tolist() == [2, 5, 1]
     assert batch.valid_BN[0].tolist() == [True, True, False, False, False]
-    assert batch.target_B.tolist() == [1, 0, 1]
-    assert batch.target_B.dtype == torch.float32
+    assert batch.target_BK.tolist() == [[1], [0], [1]]
+    assert batch.target_BK.dtype == torch.float32
     assert batch.ids == ("A", "B", "C")
     for row, one in enumerate(bags):
         n_tiles = len(one.features_ND)
@@ -124,7 +124,7 @@ def test_collate_pads_and_marks_the_padding(bag):
 
 def test_a_batch_moves_as_one(bag):
     batch = collate([bag("A", 2), bag("B", 3)]).to("meta")
-    tensors = (batch.features_BND, batch.coords_BN2, batch.valid_BN, batch.target_B)
+    tensors = (batch.features_BND, batch.coords_BN2, batch.valid_BN, batch.target_BK)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert batch.ids == ("A", "B")
 

@@ -6,7 +6,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from histofed.core.splits import Fold
-from histofed.mil.baseline import INVERSE_PENALTY, mean_pool_probabilities
+from histofed.core.tasks import BinaryTask
+from histofed.mil.baseline import PENALTY, mean_pool_outputs
+
+TASK = BinaryTask(name="egfr", column="egfr")
 
 FOLD = Fold(
     number=0,
@@ -30,23 +33,23 @@ def test_it_is_a_standardised_logistic_regression_of_the_means(bags):
 
     fitted = (*FOLD.train, *FOLD.select)
     scale = StandardScaler().fit(means(fitted))
-    labels = [bags[name].label for name in fitted]
-    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=2000)
+    labels = [bags[name].label[0] for name in fitted]
+    model = LogisticRegression(C=1 / PENALTY, max_iter=2000)
     model.fit(scale.transform(means(fitted)), labels)
     expected = model.predict_proba(scale.transform(means(FOLD.test)))[:, 1]
-    found = mean_pool_probabilities(bags, FOLD)
+    found = mean_pool_outputs(bags, FOLD, TASK)
     assert list(found) == ["x", "y"]
-    assert list(found.values()) == pytest.approx(expected.tolist(), rel=1e-4)
+    assert [value for (value,) in found.values()] == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_tested_patients_are_not_fitted(bags, bag):
-    before = mean_pool_probabilities(bags, FOLD)
-    changed = {**bags, "y": bag("y", 9, label=1 - bags["y"].label, seed=99)}
-    after = mean_pool_probabilities(changed, FOLD)
+    before = mean_pool_outputs(bags, FOLD, TASK)
+    changed = {**bags, "y": bag("y", 9, label=1 - bags["y"].label[0], seed=99)}
+    after = mean_pool_outputs(changed, FOLD, TASK)
     assert after["x"] == before["x"]
     assert after["y"] != before["y"]
 
 
 def test_selection_patients_are_fitted(bags, bag):
     changed = {**bags, "s0": bag("s0", 9, label=1, seed=99)}
-    assert mean_pool_probabilities(changed, FOLD)["x"] != mean_pool_probabilities(bags, FOLD)["x"]
+    assert mean_pool_outputs(changed, FOLD, TASK)["x"] != mean_pool_outputs(bags, FOLD, TASK)["x"]

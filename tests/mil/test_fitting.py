@@ -24,6 +24,7 @@ from histofed.mil.data import BagDataModule
 from histofed.mil.fitting import Fitting, quiet, seed_with
 from histofed.mil.module import MILModule, select_loss
 from histofed.mil.moments import Moments, total
+from histofed.mil.objectives.binary import Binary
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "loss_curve.json"
 DIM = 6
@@ -34,11 +35,11 @@ def toy(n_patients: int = 12) -> tuple[dict[str, Bag], Fold]:
     generator = torch.Generator().manual_seed(11)
     bags = {}
     for number in range(n_patients):
-        label, n_tiles = number % 2, 5 + number % 4
+        label, n_tiles = float(number % 2), 5 + number % 4
         features = torch.randn(n_tiles, DIM, generator=generator)
         features[:2, 0] += 2.0 * label
         name = f"p{number:02}"
-        bags[name] = Bag(name, "north", label, features.half(), coords_N2=None, tiles_of={})
+        bags[name] = Bag(name, "north", (label,), features.half(), coords_N2=None, tiles_of={})
     names = tuple(bags)
     half, third = n_patients // 2, 3 * n_patients // 4
     return bags, Fold(number=0, train=names[:half], select=names[half:third], test=names[third:])
@@ -52,7 +53,7 @@ def fitted(
     aggregator = GatedABMIL(DIM, 1, hidden_dim=8, attention_dim=4, dropout=0.25)
     moments = total(Moments.of(bags[patient].features_ND) for patient in fold.train)
     aggregator.standardise_with(moments.mean_D, moments.std_D)
-    module = MILModule(aggregator, learning_rate=learning_rate, weight_decay=0.01)
+    module = MILModule(aggregator, Binary(), learning_rate=learning_rate, weight_decay=0.01)
     data = BagDataModule(bags, fold, batch_size=2)
     fitting = Fitting(max_epochs=epochs, patience=patience, accelerator="cpu", precision="32-true")
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,9 @@ def test_losses_in_the_curve_are_means_over_patients(tmp_path):
     bags, fold = toy()
     odd = Fold(number=0, train=fold.train[:5], select=fold.select, test=fold.test)
     seed_with(1)
-    module = MILModule(GatedABMIL(DIM, 1, hidden_dim=8), learning_rate=0.0, weight_decay=0.0)
+    module = MILModule(
+        GatedABMIL(DIM, 1, hidden_dim=8), Binary(), learning_rate=0.0, weight_decay=0.0
+    )
     data = BagDataModule(bags, odd, batch_size=2)
     Fitting(max_epochs=1, patience=1, accelerator="cpu", precision="32-true").fit_best(
         module, data, folder=tmp_path

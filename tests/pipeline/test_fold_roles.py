@@ -24,7 +24,7 @@ N_FOLDS = 3
 def watched(monkeypatch):
     """Record, for each model made, whom it was standardised with, trained and selected on."""
     seen: dict[str, list[set[str]]] = defaultdict(list)
-    real_total, real_losses = fit.total, MILModule.losses
+    real_total, real_losses, real_answers = fit.total, MILModule.losses, MILModule.answers
     names: dict[int, str] = {}
     made: list[set[str]] = []
     real_open = study.open_study
@@ -40,14 +40,18 @@ def watched(monkeypatch):
         return real_total(parts)
 
     def losses(module, batch):
-        role = "train" if module.training else "select"
-        seen[role].append(set(batch.ids))
+        seen["train"].append(set(batch.ids))
         return real_losses(module, batch)
+
+    def answers(module, batch):
+        seen["select"].append(set(batch.ids))
+        return real_answers(module, batch)
 
     for verb in ("train", "federate"):
         monkeypatch.setattr(f"histofed.pipeline.{verb}.open_study", open_study)
     monkeypatch.setattr(fit, "total", total)
     monkeypatch.setattr(MILModule, "losses", losses)
+    monkeypatch.setattr(MILModule, "answers", answers)
     return seen, made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from histofed.errors import CohortError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from histofed.core.tasks import Label
     from histofed.core.types import Slide
 
 
@@ -22,12 +24,12 @@ class Cohort:
     slides
         In the order of the table.
     labels
-        ``patient_id`` -> 0 or 1.
+        ``patient_id`` -> what the table says (see `histofed.core.tasks`).
     """
 
     name: str
     slides: tuple[Slide, ...]
-    labels: Mapping[str, int]
+    labels: Mapping[str, Label]
 
     def __post_init__(self) -> None:
         """Refuse a cohort that contradicts itself."""
@@ -44,8 +46,12 @@ class Cohort:
                     f"{slide.site}; a patient has one site"
                 )
                 raise CohortError(msg)
-        if strange := sorted(p for p, label in self.labels.items() if label not in (0, 1)):
-            msg = f"patients with a label other than 0 and 1: {some(strange)}; correct the task"
+        n_numbers = {len(label) for label in self.labels.values()}
+        if len(n_numbers) > 1 or 0 in n_numbers:
+            msg = f"labels of one cohort hold {sorted(n_numbers)} numbers; they answer one task"
+            raise CohortError(msg)
+        if strange := sorted(p for p, label in self.labels.items() if math.inf in map(abs, label)):
+            msg = f"patients with an infinite label: {some(strange)}; correct the table"
             raise CohortError(msg)
         if unlabelled := sorted(sites.keys() - self.labels.keys()):
             msg = f"patients without a label: {some(unlabelled)}; leave them out or label them"

@@ -21,7 +21,7 @@ from histofed.core.splits import check_enough
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,7 @@ def site_preserved_folds(
     n_folds: int,
     *,
     cohort: str = "(unnamed)",
+    needed: Collection[int] | None = None,
 ) -> dict[str, int]:
     """Deal whole sites into folds so that each class is spread as evenly as the sites allow.
 
@@ -49,6 +50,8 @@ def site_preserved_folds(
         ``patient_id`` -> class, and -> site.
     cohort
         Name for the error.
+    needed
+        Classes of which every fold needs somebody; None for 0, 1 and all that there are.
 
     Returns
     -------
@@ -61,24 +64,36 @@ def site_preserved_folds(
         As `deal`; fewer sites than folds, of all or with patients of one class; or sites that
         cannot be put together so that every fold has every class.
     """
-    check_enough(label_of, n_folds, cohort=cohort)
+    check_enough(label_of, n_folds, cohort=cohort, needed=needed)
     sizes = Counter(site_of[patient] for patient in label_of)
     # The largest first, for the symmetry in `_solve`.
     sites = sorted(sizes, key=lambda site: (-sizes[site], site))
     classes = sorted(set(label_of.values()))
+
+    def is_needed(label: int) -> bool:
+        return needed is None or label in needed
+
     counts_SC = np.zeros((len(sites), len(classes)), dtype=np.int64)
     for patient, label in label_of.items():
         counts_SC[sites.index(site_of[patient]), classes.index(label)] += 1
     for label, counts_S in zip(classes, counts_SC.T, strict=True):
         having = sorted(site for site, count in zip(sites, counts_S, strict=True) if count)
-        if len(having) < n_folds:
+        if len(having) < n_folds and is_needed(label):
             msg = (
                 f"cohort {cohort}: patients of class {label} are at {len(having)} site(s) "
                 f"({some(having)}), too few for {n_folds} folds without a site on both sides; use "
                 "fewer folds (splits.n_folds=...) or folds that divide sites"
             )
             raise CohortError(msg)
-    fold_S = _solve(counts_SC, n_folds)
+    if len(sites) < n_folds:
+        msg = (
+            f"cohort {cohort}: {len(sites)} site(s) ({some(sites)}), too few for {n_folds} folds "
+            "without a site on both sides; use fewer folds (splits.n_folds=...) or folds that "
+            "divide sites"
+        )
+        raise CohortError(msg)
+    least_C = np.array([int(is_needed(label)) for label in classes])
+    fold_S = _solve(counts_SC, n_folds, least_C)
     if fold_S is None:
         msg = (
             f"cohort {cohort}: its {len(sites)} sites ({some(sites)}) cannot be put into "
@@ -89,8 +104,12 @@ def site_preserved_folds(
     return {patient: fold_of_site[site_of[patient]] for patient in label_of}
 
 
-def _solve(counts_SC: NDArray[np.int64], n_folds: int) -> NDArray[np.int64] | None:
+def _solve(
+    counts_SC: NDArray[np.int64], n_folds: int, least_C: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
     """Return the fold of each site, or None if there is no way.
+
+    ``least_C`` is 1 for a class of which every fold needs somebody.
 
     The unknowns are ``in_SK`` (1 if site s is in fold k) and ``off_CK`` >= 0, by how many patients
     fold k misses the even share of class c, in this order, row by row.
@@ -113,7 +132,7 @@ def _solve(counts_SC: NDArray[np.int64], n_folds: int) -> NDArray[np.int64] | No
             LinearConstraint(once, 1, 1),
             LinearConstraint(hstack([held, -off]), -np.inf, share_high),
             LinearConstraint(hstack([held, off]), share_low, np.inf),
-            LinearConstraint(hstack([held, 0 * off]), 1, np.inf),
+            LinearConstraint(hstack([held, 0 * off]), np.repeat(least_C, n_folds), np.inf),
         ],
         options={"node_limit": NODE_LIMIT, "mip_rel_gap": 0},
     )

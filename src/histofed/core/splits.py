@@ -17,9 +17,8 @@ from histofed.core.cohort import some
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from histofed.core.cohort import Cohort
 
 MIN_FOLDS = 3
 """One fold to test, one to pick the checkpoint, at least one to train."""
@@ -87,6 +86,7 @@ def deal(
     seed: int,
     site_of: Mapping[str, str] | None = None,
     cohort: str = "(unnamed)",
+    needed: Collection[int] | None = None,
 ) -> dict[str, int]:
     """Deal the patients into folds, balanced by label and, if given, by site.
 
@@ -101,6 +101,8 @@ def deal(
         e.g. its quarter.
     cohort
         Name for the error.
+    needed
+        Classes of which every fold needs somebody; None for 0, 1 and all that there are.
 
     Returns
     -------
@@ -112,7 +114,7 @@ def deal(
     CohortError
         Fewer than 3 folds, or a class with fewer patients than folds.
     """
-    check_enough(label_of, n_folds, cohort=cohort)
+    check_enough(label_of, n_folds, cohort=cohort, needed=needed)
     groups: dict[tuple[int, str], list[str]] = defaultdict(list)
     for patient in sorted(label_of):
         groups[label_of[patient], site_of[patient] if site_of else ""].append(patient)
@@ -131,15 +133,13 @@ def deal(
     return fold_of
 
 
-def stratified_folds(
-    cohort: Cohort, n_folds: int, *, seed: int, by_site: bool = True
-) -> dict[str, int]:
-    """Deal a cohort's patients as `deal`, by label and, unless told otherwise, by site."""
-    site_of = cohort.site_of if by_site else None
-    return deal(cohort.labels, n_folds, seed=seed, site_of=site_of, cohort=cohort.name)
-
-
-def check_enough(label_of: Mapping[str, int], n_folds: int, *, cohort: str) -> None:
+def check_enough(
+    label_of: Mapping[str, int],
+    n_folds: int,
+    *,
+    cohort: str,
+    needed: Collection[int] | None = None,
+) -> None:
     """Refuse too few folds, and a class with fewer patients than folds, by their names."""
     if n_folds < MIN_FOLDS:
         msg = (
@@ -147,7 +147,13 @@ def check_enough(label_of: Mapping[str, int], n_folds: int, *, cohort: str) -> N
             "to pick the checkpoint, one to train"
         )
         raise CohortError(msg)
-    for label in sorted({0, 1, *label_of.values()}):
+    if len(label_of) < n_folds:
+        msg = (
+            f"cohort {cohort}: {len(label_of)} patient(s) ({some(sorted(label_of)) or 'nobody'}) "
+            f"for {n_folds} folds; use fewer folds (splits.n_folds=...) or more patients"
+        )
+        raise CohortError(msg)
+    for label in sorted({0, 1, *label_of.values()} if needed is None else needed):
         members = sorted(patient for patient, found in label_of.items() if found == label)
         if len(members) < n_folds:
             msg = (
@@ -213,7 +219,9 @@ def external(fold_of: Mapping[str, int], tested: Iterable[str]) -> list[Fold]:
     ]
 
 
-def check_classes(fold: Fold, label_of: Mapping[str, int]) -> None:
+def check_classes(
+    fold: Fold, label_of: Mapping[str, int], *, needed: Collection[int] | None = None
+) -> None:
     """Stop, by name, if a role lacks a class: it could not be learned, selected on or reported.
 
     Raises
@@ -223,7 +231,8 @@ def check_classes(fold: Fold, label_of: Mapping[str, int]) -> None:
     """
     for role in ROLES:
         patients: tuple[str, ...] = getattr(fold, role)
-        if lacking := sorted(set(label_of.values()) - {label_of[p] for p in patients}):
+        wanted = set(label_of.values()) if needed is None else set(needed)
+        if lacking := sorted(wanted - {label_of[p] for p in patients}):
             msg = (
                 f"fold {fold.number}: nobody in {role} ({some(patients) or 'which is empty'}) has "
                 f"label {some([str(label) for label in lacking])}; use fewer folds, or move "

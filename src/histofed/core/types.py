@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from histofed.core.tasks import Label
+
 MppSource = Literal["file", "table", "option"]
 """Who said how many microns a pixel is: the slide's file, the table of slides, or the option."""
 
@@ -106,20 +108,28 @@ class TileScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One patient's out-of-fold prediction of a binary task.
+    """One patient's out-of-fold prediction.
 
     Attributes
     ----------
     fold
         The fold in which the patient was held out, from 0.
     label
-        1 for the positive class.
-    probability
-        Of the positive class.
+        One number per name in ``Task.label_names``.
+    outputs
+        One number per name in ``Task.output_names``; NaN where the model has none.
+    possible
+        Numbers of the classes that cannot be ruled out: the conformal set; None for tasks without
+        classes, or where there was too little to calibrate with.
+    ood
+        Out of distribution: how many in a hundred of the patients trained on are more usual than
+        this one, 0..100; None where it was not asked.
     """
 
     patient_id: str
     site: str
     fold: int
-    label: int
-    probability: float
+    label: Label
+    outputs: tuple[float, ...]
+    possible: tuple[int, ...] | None = None
+    ood: float | None = None

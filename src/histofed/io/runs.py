@@ -7,6 +7,8 @@
       config.yaml            every option as it was used
       splits.csv             patient_id, fold, role
       <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
+  <arm>/selection.csv    those of the patients that picked the checkpoints: thresholds are set on
+                         them
       <arm>/fold-<k>/        model.safetensors, curves.csv or rounds.csv
       metrics.json           every number of the report
       scores/<slide_id>.h5   raw scores per tile
@@ -87,6 +89,10 @@ class RunFolder:
     def predictions(self, arm: str) -> Path:
         """Out-of-fold predictions of one arm."""
         return self.path / arm / "predictions.csv"
+
+    def selection(self, arm: str) -> Path:
+        """Predictions of one arm for the patients that its checkpoints were picked on."""
+        return self.path / arm / "selection.csv"
 
     def fold(self, arm: str, fold: int) -> Path:
         """Folder of one fold of one arm."""

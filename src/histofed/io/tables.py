@@ -1,6 +1,6 @@
-"""Tables: the cohort, the predictions. CSV with a header, every bad row named.
+"""The cohort table: CSV with a header, every bad row named.
 
-The cohort table has one row per slide: ``patient_id, slide_id, site, path``, the task's column,
+It has one row per slide: ``patient_id, slide_id, site, path``, the task's columns,
 and optionally ``mpp`` (microns per pixel, where a slide does not say). ``path`` is relative to the
 table; it may be empty for bags that came as features.
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import unicodedata
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import Cohort
 from histofed.core.tiling import MAX_MPP, MIN_MPP
-from histofed.core.types import Prediction, Slide
+from histofed.core.types import Slide
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_text
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from histofed.core.tasks import Task
+    from histofed.core.tasks import Label, Task
 
 COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 
@@ -39,12 +39,12 @@ def read_cohort(path: Path, task: Task) -> Cohort:
     CohortError
         The table or a column is missing, or a row is at fault: the row is named.
     """
-    labels: dict[str, int] = {}
+    labels: dict[str, Label] = {}
     left_out: set[str] = set()
     slides = []
     spelled: dict[str, str] = {}
     owner: dict[Path, str] = {}
-    for slide, value, where in _cohort_rows(path, task):
+    for slide, cells, where in _cohort_rows(path, task):
         plain = unicodedata.normalize("NFC", slide.patient_id).casefold()
         if spelled.setdefault(plain, slide.patient_id) != slide.patient_id:
             msg = f"{where}: also written {spelled[plain]!r}; two spellings of one patient could "
@@ -54,23 +54,28 @@ def read_cohort(path: Path, task: Task) -> Cohort:
             msg = f"{where}: {slide.path.name} is also the slide of {owner[slide.path]}; an image "
             msg += "belongs to one patient"
             raise CohortError(msg)
-        label = task.label(value, where)
+        label = task.label(cells, where)
         if label is None:
             left_out.add(slide.patient_id)
             continue
-        if labels.setdefault(slide.patient_id, label) != label:
-            msg = f"{where}: this slide says {value!r}, an earlier slide of the patient says "
-            msg += f"otherwise; column {task.column!r} is per patient"
+        if str(labels.setdefault(slide.patient_id, label)) != str(label):  # NaN is not itself
+            said = ", ".join(repr(cell) for cell in cells.values())
+            msg = f"{where}: this slide says {said}, an earlier slide of the patient says "
+            msg += f"otherwise; {_columns(task)} is per patient"
             raise CohortError(msg)
         slides.append(slide)
     if torn := sorted(left_out & labels.keys()):
-        msg = f"{path}: column {task.column!r} is empty on some slides of {torn[0]} and filled on "
+        msg = f"{path}: {_columns(task)} is empty on some slides of {torn[0]} and filled on "
         msg += "others; it is per patient"
         raise CohortError(msg)
     if not slides:
-        msg = f"{path}: no row has a known value in column {task.column!r}"
+        msg = f"{path}: no row has a known value in {_columns(task)}"
         raise CohortError(msg)
     return Cohort(name=path.resolve().parent.name, slides=tuple(slides), labels=labels)
+
+
+def _columns(task: Task) -> str:
+    return f"column {', '.join(repr(name) for name in task.columns)}"
 
 
 def read_slides(path: Path) -> list[Slide]:
@@ -131,9 +136,10 @@ def _mpp(cell: str, where: str) -> float | None:
     return mpp
 
 
-def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, str]]:
-    """Yield each row as (slide, label cell, where it stands)."""
-    columns = (*COHORT_COLUMNS, *([task.column] if task else []))
+def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, dict[str, str], str]]:
+    """Yield each row as (slide, the task's cells by column, where it stands)."""
+    asked = task.columns if task else ()
+    columns = (*COHORT_COLUMNS, *asked)
     if path.is_dir():
         msg = f"cohort={path} is a folder; name the table in it"
         raise CohortError(msg)
@@ -153,7 +159,7 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, str, st
             check_cells(row, where)
             yield (
                 _slide(row, path.parent, where),
-                (row[task.column] or "") if task else "",
+                {name: row[name] or "" for name in asked},
                 where,
             )
 
@@ -222,35 +228,6 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
         path=folder / file if file else None,
         mpp=_mpp((row.get("mpp") or "").strip(), where),
     )
-
-
-def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Write one row per patient."""
-    names = [field.name for field in fields(Prediction)]
-    rows = [[getattr(prediction, name) for name in names] for prediction in predictions]
-    write_rows(path, names, rows)
-
-
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read what `write_predictions` wrote."""
-    if not path.is_file():
-        msg = f"{path}: no predictions there; run `histofed train` or `histofed federate` first"
-        raise CohortError(msg)
-    with open_text(path) as file:
-        try:
-            return [
-                Prediction(
-                    patient_id=row["patient_id"],
-                    site=row["site"],
-                    fold=int(row["fold"]),
-                    label=int(row["label"]),
-                    probability=float(row["probability"]),
-                )
-                for row in csv.DictReader(file)
-            ]
-        except (KeyError, ValueError, TypeError) as error:
-            msg = f"{path}: not a table of predictions ({error!r}); train again"
-            raise CohortError(msg) from error
 
 
 @contextmanager

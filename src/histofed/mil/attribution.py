@@ -4,9 +4,10 @@ Written for every slide, as heads of one file:
 
 - ``attention``: the weight of the tile in the patient's bag; it sums to one over all the tiles of
   all the slides of the patient. Only for aggregators with attention.
-- ``tile_logit``: the logit of the tile as a bag of its own; above 0 speaks for the positive class.
+- ``tile_logit`` and the like: what the tile would get as a bag of its own, as the objective names
+  it; of a binary task the logit, above 0 speaks for the positive class.
 - ``evidence``: the tile's exact share in the patient's logit, with the same sense of its sign. Only
-  for aggregators whose logit is a sum over tiles.
+  for aggregators whose logit is a sum over tiles, and tasks of one logit.
 
 Suffixes: N tiles.
 """
@@ -24,16 +25,15 @@ from histofed.mil.bags import Bag, collate
 
 if TYPE_CHECKING:
     from histofed.io.store import FeatureStore
-    from histofed.mil.aggregators import Aggregator
+    from histofed.mil.module import MILModule
 
 ATTENTION = "attention"
-TILE_LOGIT = "tile_logit"
 EVIDENCE = "evidence"
 
 
 @torch.inference_mode()
 def tile_scores(
-    aggregator: Aggregator, bag: Bag, *, store: FeatureStore, model_digest: str
+    module: MILModule, bag: Bag, *, store: FeatureStore, model_digest: str
 ) -> list[TileScores]:
     """Return the scores of every slide of one patient.
 
@@ -46,14 +46,15 @@ def tile_scores(
         msg = f"patient {bag.patient_id}: these features came without positions, so there is no "
         msg += "place to show a score at"
         raise StoreError(msg)
-    aggregator.eval()
+    module.eval()
     batch = collate([bag])
-    output = aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
-    heads = {TILE_LOGIT: aggregator.instance_logits(batch.features_BND)[0, :, -1]}
+    output = module(batch)
+    alone_1NC = module.aggregator.instance_logits(batch.features_BND)
+    heads = {name: head[0] for name, head in module.objective.tile_heads(alone_1NC).items()}
     if output.attention_BN is not None:
         heads = {ATTENTION: output.attention_BN[0], **heads}
-    if output.evidence_BNC is not None:
-        heads[EVIDENCE] = output.evidence_BNC[0, :, -1]
+    if output.evidence_BNC is not None and module.objective.n_logits == 1:
+        heads[EVIDENCE] = output.evidence_BNC[0, :, 0]
     found = []
     for slide_id, tiles in bag.tiles_of.items():
         record = store.record(slide_id)

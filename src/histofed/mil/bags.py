@@ -1,7 +1,7 @@
 """Bags: all tiles of all slides of one patient, and batches of them.
 
 Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features,
-M instances drawn.
+M instances drawn, K numbers of a label.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from histofed.core.cohort import Cohort
+    from histofed.core.tasks import Label
     from histofed.core.types import Slide
     from histofed.io.store import FeatureStore, SlideFeatures
 
@@ -48,7 +49,7 @@ class Bag:
 
     patient_id: str
     site: str
-    label: int
+    label: Label
     features_ND: Tensor
     coords_N2: Tensor | None
     tiles_of: dict[str, slice]
@@ -63,12 +64,12 @@ class Bag:
 
 @dataclass(frozen=True, slots=True)
 class BagBatch:
-    """Padded bags. ``valid_BN`` is True on real instances."""
+    """Padded bags. ``valid_BN`` is True on real instances, ``target_BK`` NaN where not known."""
 
     features_BND: Tensor
     coords_BN2: Tensor | None
     valid_BN: Tensor
-    target_B: Tensor
+    target_BK: Tensor
     ids: tuple[str, ...]
     cells_BN3: Tensor | None = None
 
@@ -80,7 +81,7 @@ class BagBatch:
             if self.coords_BN2 is None
             else self.coords_BN2.to(device, non_blocking=non_blocking),
             valid_BN=self.valid_BN.to(device, non_blocking=non_blocking),
-            target_B=self.target_B.to(device, non_blocking=non_blocking),
+            target_BK=self.target_BK.to(device, non_blocking=non_blocking),
             ids=self.ids,
             cells_BN3=None
             if self.cells_BN3 is None
@@ -243,7 +244,7 @@ def collate(bags: Sequence[Bag]) -> BagBatch:
         features_BND=_padded([bag.features_ND for bag in bags], bags, longest),
         coords_BN2=_padded([bag.coords_N2 for bag in bags], bags, longest) if placed else None,
         valid_BN=torch.arange(longest) < n_tiles_B.unsqueeze(1),
-        target_B=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
+        target_BK=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
         ids=tuple(bag.patient_id for bag in bags),
         cells_BN3=_padded([bag.cells_N3 for bag in bags], bags, longest) if in_grid else None,
     )

@@ -1,6 +1,6 @@
-"""The LightningModule: an aggregator, the loss of its task, and an optimizer.
+"""The LightningModule: an aggregator, the objective of its task, and an optimizer.
 
-Suffixes: B bags, C classes.
+Suffixes: B bags, C logits, K numbers of a label.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from histofed.mil.auxiliary import auxiliary_loss
 
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
 
     from histofed.mil.aggregators import Aggregator, MILOutput
     from histofed.mil.bags import BagBatch
+    from histofed.mil.objectives import Objective
 
 SELECT_LOSS = "select_loss"
 """The number that picks the checkpoint: mean loss per patient of the selection fold."""
 
 
 class MILModule(pl.LightningModule):
-    """Train any aggregator on a binary task.
+    """Train any aggregator on any task.
 
     Parameters
     ----------
@@ -35,15 +35,22 @@ class MILModule(pl.LightningModule):
     """
 
     def __init__(
-        self, aggregator: Aggregator, *, learning_rate: float, weight_decay: float
+        self,
+        aggregator: Aggregator,
+        objective: Objective,
+        *,
+        learning_rate: float,
+        weight_decay: float,
     ) -> None:
         super().__init__()
         self.aggregator = aggregator
+        self.objective = objective
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self._seen: list[tuple[Tensor, Tensor]] = []
 
     def loss(self, batch: BagBatch) -> Tensor:
-        """Return the mean binary cross-entropy per patient."""
+        """Return the loss of the task: the mean of the patients'."""
         return self.losses(batch)[0]
 
     def forward(self, batch: BagBatch) -> MILOutput:
@@ -53,11 +60,15 @@ class MILModule(pl.LightningModule):
     def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Return the loss of the task, and that with all else the aggregator asks for."""
         output = self(batch)
-        loss = _task_loss(output.logits_BC, batch)
+
+        def bag_loss(logits_BC: Tensor) -> Tensor:
+            return self.objective.loss(logits_BC, batch.target_BK).mean()
+
+        loss = bag_loss(output.logits_BC)
         return loss, loss + auxiliary_loss(
             output.auxiliary,
-            bag_loss=lambda logits_BC: _task_loss(logits_BC, batch),
-            member_BG=torch.stack([1 - batch.target_B, batch.target_B], dim=1),
+            bag_loss=bag_loss,
+            member_BG=self.objective.members(batch.target_BK),
         )
 
     def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
@@ -67,13 +78,27 @@ class MILModule(pl.LightningModule):
         return total
 
     def validation_step(self, batch: BagBatch, batch_idx: int) -> None:
-        """Log the loss that picks the checkpoint."""
-        self.log(SELECT_LOSS, self.loss(batch), batch_size=len(batch.ids))
+        """Keep the logits of a batch: a patient's loss may depend on the others."""
+        self._seen.append(self.answers(batch))
 
-    def predict_step(self, batch: BagBatch, batch_idx: int) -> dict[str, float]:
-        """Return patient -> probability of the positive class."""
-        probabilities = torch.sigmoid(self(batch).logits_BC.squeeze(-1)).tolist()
-        return dict(zip(batch.ids, probabilities, strict=True))
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss that picks the checkpoint."""
+        self.log(SELECT_LOSS, self.loss_of(self._seen))
+        self._seen = []
+
+    def predict_step(self, batch: BagBatch, batch_idx: int) -> dict[str, tuple[float, ...]]:
+        """Return patient -> the numbers that ``Task.output_names`` names."""
+        outputs = self.objective.outputs(self(batch).logits_BC).tolist()
+        return {name: tuple(row) for name, row in zip(batch.ids, outputs, strict=True)}
+
+    def answers(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
+        """Return logits and targets of a batch."""
+        return self(batch).logits_BC, batch.target_BK
+
+    def loss_of(self, seen: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return the loss of the task from the logits and targets of batches."""
+        logits_BC, target_BK = (torch.cat(part) for part in zip(*seen, strict=True))
+        return self.objective.loss(logits_BC, target_BK).mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW."""
@@ -82,27 +107,20 @@ class MILModule(pl.LightningModule):
         )
 
 
-def _task_loss(logits_BC: Tensor, batch: BagBatch) -> Tensor:
-    return binary_cross_entropy_with_logits(logits_BC.squeeze(-1), batch.target_B)
-
-
 @torch.no_grad()
 def select_loss(module: pl.LightningModule, batches: Iterable[BagBatch]) -> dict[str, float]:
     """Return the mean loss per patient by its name; nothing where there is no patient."""
     assert isinstance(module, MILModule)
-    total, n_patients = 0.0, 0
-    for batch in batches:
-        loss = module.loss(batch.to(module.device))
-        total += loss.item() * len(batch.ids)
-        n_patients += len(batch.ids)
-    return {SELECT_LOSS: total / n_patients} if n_patients else {}
+    on_device = (batch.to(module.device) for batch in batches)
+    seen = [module.answers(batch) for batch in on_device]
+    return {SELECT_LOSS: module.loss_of(seen).item()} if seen else {}
 
 
 @torch.inference_mode()
-def predict(module: MILModule, batches: Iterable[BagBatch]) -> dict[str, float]:
-    """Return patient -> probability, without a Trainer."""
+def predict(module: MILModule, batches: Iterable[BagBatch]) -> dict[str, tuple[float, ...]]:
+    """Return patient -> the numbers that ``Task.output_names`` names, without a Trainer."""
     module.eval()
-    probabilities: dict[str, float] = {}
+    outputs: dict[str, tuple[float, ...]] = {}
     for index, batch in enumerate(batches):
-        probabilities |= module.predict_step(batch, index)
-    return probabilities
+        outputs |= module.predict_step(batch, index)
+    return outputs

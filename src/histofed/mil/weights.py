@@ -1,4 +1,4 @@
-"""Aggregator weights on disk: safetensors, so that loading executes nothing."""
+"""A model's weights on disk: safetensors, so that loading executes nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from histofed.io.atomic import atomic_path, file_digest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from histofed.mil.aggregators import Aggregator
+    from torch import nn
 
 
-def save_weights(path: Path, aggregator: Aggregator, *, about: dict[str, str]) -> None:
+def save_weights(path: Path, model: nn.Module, *, about: dict[str, str]) -> None:
     """Write the weights; ``about`` (encoder, task, ...) goes into the file's header."""
-    state = {name: tensor.contiguous() for name, tensor in aggregator.state_dict().items()}
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:
         try:
             # One entry: several would be written in any order, and the file's digest would change.
@@ -29,8 +29,13 @@ def save_weights(path: Path, aggregator: Aggregator, *, about: dict[str, str]) -
             raise WeightsError(msg) from error
 
 
-def load_weights(path: Path, aggregator: Aggregator) -> str:
-    """Load weights into an aggregator of the same structure; return the file's digest.
+def load_weights(path: Path, model: nn.Module, *, of: str = "") -> str:
+    """Load weights into a model of the same structure; return the file's digest.
+
+    Parameters
+    ----------
+    of
+        What the model is, for the error.
 
     Raises
     ------
@@ -42,15 +47,15 @@ def load_weights(path: Path, aggregator: Aggregator) -> str:
     except (OSError, SafetensorError) as error:
         msg = f"{path}: cannot be read as model weights ({error}); train again"
         raise WeightsError(msg) from error
-    expected = aggregator.state_dict()
+    expected = model.state_dict()
     wrong = sorted(
         name
         for name in state.keys() | expected.keys()
         if name not in state or name not in expected or state[name].shape != expected[name].shape
     )
     if wrong:
-        msg = f"{path}: {', '.join(wrong[:5])} do not fit {type(aggregator).__name__}; "
+        msg = f"{path}: {', '.join(wrong[:5])} do not fit {of or type(model).__name__}; "
         msg += "these are the weights of another model"
         raise WeightsError(msg)
-    aggregator.load_state_dict(state)
+    model.load_state_dict(state)
     return file_digest(path)

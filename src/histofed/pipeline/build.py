@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from histofed.core.tasks import Task
 from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from histofed.core.tasks import Task
     from histofed.extract.encoders import TileEncoder
     from histofed.extract.quality import QualitySpec
     from histofed.extract.slide_encoders import SlideEncoder
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from histofed.extract.tissue import TissueMethod
     from histofed.federation.strategies.base import Strategy
     from histofed.mil.aggregators import Aggregator
-    from histofed.pipeline.schema import QualityConfig, TaskConfig, TilingConfig
+    from histofed.mil.module import MILModule
+    from histofed.mil.objectives import Objective
+    from histofed.pipeline.schema import (
+        QualityConfig,
+        TilingConfig,
+        TrainConfig,
+        TrainerConfig,
+    )
 
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
@@ -54,19 +61,23 @@ PLUGINS = {"tissue": "histofed.tissue"}
 """Components that installed packages may add, and the entry-point group they declare them in."""
 
 
-def task(config: TaskConfig) -> Task:
-    """Return the task that the options describe."""
-    if len(config.classes) != 2:
-        msg = f"task.classes names the negative and the positive class, got {config.classes}"
-        raise ConfigError(msg)
-    return Task(
-        name=config.name,
-        kind=config.kind,
-        column=config.column,
-        classes=(config.classes[0], config.classes[1]),
-        positive=tuple(config.positive),
-        negative=tuple(config.negative),
-        missing=tuple(config.missing),
+def objective(task: Task, config: TrainerConfig) -> Objective:
+    """Return what training asks of a model."""
+    from histofed.mil.objectives import objective_of
+
+    return objective_of(task, survival=config.survival_loss)
+
+
+def module(config: TrainConfig, task: Task, *, dim: int) -> MILModule:
+    """Return an untrained model for features of ``dim``; weights come from torch's random state."""
+    from histofed.mil.module import MILModule
+
+    aims = objective(task, config.trainer)
+    return MILModule(
+        aggregator(config.aggregator, dim=dim, n_classes=aims.n_logits),
+        aims,
+        learning_rate=config.trainer.learning_rate,
+        weight_decay=config.trainer.weight_decay,
     )
 
 

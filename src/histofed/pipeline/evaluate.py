@@ -14,11 +14,13 @@ import numpy as np
 
 from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
 from histofed.errors import CohortError
+from histofed.io.predictions import read_predictions
 from histofed.io.runs import LOCAL, RunFolder, write_json
 from histofed.io.splits import read_splits
-from histofed.io.tables import read_predictions
 from histofed.pipeline import terminal
+from histofed.pipeline.asking import task_of
 from histofed.pipeline.reporting import make_report
+from histofed.pipeline.study import stored_config
 from histofed.report.model import ArmSummary, SiteResult
 
 if TYPE_CHECKING:
@@ -78,9 +80,11 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
     if not names:
         msg = f"{run.path}: no predictions yet; run `histofed train` or `histofed federate`"
         raise CohortError(msg)
-    arms = {arm: read_predictions(run.predictions(arm)) for arm in names}
+    task = task_of(stored_config(run).task)
+    arms = {arm: read_predictions(run.predictions(arm), task=task) for arm in names}
     asked = [(p.patient_id, p.label) for p in arms[names[0]]]
-    fold_of = {patient: fold.number for fold in read_splits(run.splits) for patient in fold.test}
+    folds = reversed(read_splits(run.splits))  # who is tested by several belongs to the first
+    fold_of = {patient: fold.number for fold in folds for patient in fold.test}
     for arm, predictions in arms.items():
         found = {p.patient_id: p.fold for p in predictions}
         if found != fold_of or len(found) != len(predictions):
@@ -111,12 +115,12 @@ def show(summary: Sequence[ArmSummary], run: RunFolder, *, following: str) -> No
 
 def labels_of(predictions: Sequence[Prediction]) -> np.ndarray:
     """Return the labels, ``(P,)``."""
-    return np.array([prediction.label for prediction in predictions])
+    return np.array([int(prediction.label[0]) for prediction in predictions])
 
 
 def probabilities_of(predictions: Sequence[Prediction]) -> np.ndarray:
     """Return the probabilities, ``(P,)``."""
-    return np.array([prediction.probability for prediction in predictions])
+    return np.array([prediction.outputs[0] for prediction in predictions])
 
 
 def _summary(

@@ -15,14 +15,15 @@ from histofed.core.metrics import auroc
 from histofed.core.tiling import box_means
 from histofed.errors import ConfigError, WeightsError
 from histofed.io.atomic import atomic_path
+from histofed.io.predictions import read_predictions
 from histofed.io.readers import open_slide
 from histofed.io.runs import RunFolder, read_json
 from histofed.io.store import ScoreStore
-from histofed.io.tables import read_predictions
 from histofed.mil.attribution import tile_scores
 from histofed.mil.bags import load_bags
 from histofed.mil.weights import load_weights
 from histofed.pipeline import build, evaluate, terminal
+from histofed.pipeline.asking import task_of
 from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
@@ -53,23 +54,24 @@ def run(config: ExplainConfig) -> int:
     models = trained_models(folder, arm)
     cohort, features = stored_cohort(folder)
     bags = load_bags(cohort, features, scratch=Path(stored.work))
-    held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm))}
+    task = task_of(stored.task)
+    held_out = {p.patient_id: p for p in read_predictions(folder.predictions(arm), task=task)}
     scores = ScoreStore(folder.scores)
     dim = int(next(iter(bags.values())).features_ND.shape[1])
     with terminal.stage("Scores", len(bags), unit="patients") as step:
         for fold in sorted({prediction.fold for prediction in held_out.values()}):
-            aggregator = build.aggregator(stored.aggregator, dim=dim)
+            module = build.module(stored, task, dim=dim)
             weights = folder.fold(arm, fold) / "model.safetensors"
-            digest = load_weights(weights, aggregator)
+            digest = load_weights(weights, module, of=type(module.aggregator).__name__)
             if digest != models.get(weights.parent.name):
                 msg = f"{weights}: not the model that this fold was trained with; train again"
                 raise WeightsError(msg)
             for patient in (p for p, found in held_out.items() if found.fold == fold):
-                found = tile_scores(aggregator, bags[patient], store=features, model_digest=digest)
+                found = tile_scores(module, bags[patient], store=features, model_digest=digest)
                 for slide in found:
                     scores.write(slide)
                 step(note=patient)
-    chosen = _most_confident(cohort, {p: f.probability for p, f in held_out.items()})
+    chosen = _most_confident(cohort, {p: f.outputs[0] for p, f in held_out.items()})
     pictures = draw(folder, chosen[: config.pictures], config=config, scores=scores)
     evaluate.evaluate(folder)
     facts = {

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from histofed.errors import ConfigError
 from histofed.io.runs import LOCAL
 from histofed.pipeline import evaluate, terminal
+from histofed.pipeline.arms import Arm
 from histofed.pipeline.fit import fit_alone, fit_federated
 from histofed.pipeline.study import open_study
-from histofed.pipeline.train import HeldOut, fit_baseline, fit_pooled, predict_held_out
+from histofed.pipeline.train import add_fold, fit_baseline, fit_pooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ def check_sites(study: Study) -> None:
 
 def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
     """Fit one federated model a fold; write the arm."""
-    probabilities: HeldOut = {}
+    arm = Arm(study, FEDERATED)
     for fold in study.folds:
 
         def say_round(record: RoundRecord, fold: Fold = fold) -> None:
@@ -88,9 +89,9 @@ def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
 
         folder = study.run.fold(FEDERATED, fold.number)
         module = fit_federated(study, fold, folder=folder, on_round=say_round)
-        probabilities |= predict_held_out(study, fold, module)
+        add_fold(arm, fold, module)
         step(note=f"{FEDERATED}, fold {fold.number + 1}")
-    study.write_arm(FEDERATED, probabilities)
+    arm.write()
 
 
 def fit_each_site(study: Study, step: Callable[..., None]) -> None:
@@ -105,21 +106,22 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
             terminal.say(f"{site} is left out of the local arms: {reason}")
             step(len(study.folds), note=f"{LOCAL}{site}")
             continue
-        probabilities: HeldOut = {}
+        arm = Arm(study, LOCAL + site)
         for fold in study.folds:
             folder = study.run.fold(LOCAL + site, fold.number)
             module = fit_alone(study, fold, bags=bags, folder=folder)
-            probabilities |= predict_held_out(study, fold, module)
+            add_fold(arm, fold, module, site=site)
             step(note=f"{LOCAL}{site}, fold {fold.number + 1}")
-        study.write_arm(LOCAL + site, probabilities)
+        arm.write()
 
 
 def cannot_train_alone(study: Study, site: str) -> str:
     """Return why a hospital cannot train alone, or nothing if it can."""
     patients = {patient for patient, bag in study.bags.items() if bag.site == site}
+    needed, stratum_of = set(study.task.needed), study.task.strata(study.cohort.labels)
     for fold in study.folds:
-        train = [study.cohort.labels[patient] for patient in fold.train if patient in patients]
-        if len(set(train)) < 2:
+        train = [stratum_of[patient] for patient in fold.train if patient in patients]
+        if not train or not needed <= set(train):
             return f"in fold {fold.number + 1} its {len(train)} training patients are of one class"
         if not patients & set(fold.select):
             return f"in fold {fold.number + 1} it has no patient to pick the checkpoint on"

@@ -10,6 +10,8 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from histofed.federation.callbacks.federated import FederatedCallback
 from histofed.federation.history import rows
 from histofed.federation.server import Selection
@@ -17,8 +19,9 @@ from histofed.federation.transports.in_process import run_sites
 from histofed.io.tables import write_rows
 from histofed.mil.data import BagDataModule
 from histofed.mil.fitting import Fitting, quiet, seed_with
-from histofed.mil.module import SELECT_LOSS, MILModule, select_loss
+from histofed.mil.module import SELECT_LOSS, select_loss
 from histofed.mil.moments import total
+from histofed.mil.objectives.base import without_classes
 from histofed.mil.weights import save_weights
 from histofed.pipeline import build
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from histofed.federation.exchange import Exchange
     from histofed.federation.history import RoundRecord
     from histofed.mil.bags import Bag
+    from histofed.mil.module import MILModule
+    from histofed.mil.objectives import Objective
     from histofed.pipeline.schema import FederateConfig
     from histofed.pipeline.study import Study
 
@@ -102,26 +107,50 @@ def fit_federated(
 def _new_module(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> MILModule:
     """Return an untrained module: the same weights in every arm of a fold.
 
-    It standardises with the training tiles of ``bags``; over hospitals these are sums of each
-    hospital's sums.
+    It standardises with the training tiles and labels of ``bags``; over hospitals these are sums of
+    each hospital's sums and counts.
     """
     config = study.config
     seed_with(config.seed, fold.number)
-    aggregator = build.aggregator(config.aggregator, dim=study.dim)
-    moments = total(study.moments[patient] for patient in fold.train if patient in bags)
-    aggregator.standardise_with(moments.mean_D, moments.std_D)
-    return MILModule(
-        aggregator,
-        learning_rate=config.trainer.learning_rate,
-        weight_decay=config.trainer.weight_decay,
-    )
+    module = build.module(config, study.task, dim=study.dim)
+    trained = [patient for patient in fold.train if patient in bags]
+    moments = total(study.moments[patient] for patient in trained)
+    module.aggregator.standardise_with(moments.mean_D, moments.std_D)
+    target_PK = torch.tensor([bags[patient].label for patient in trained])
+    module.objective.prepare(target_PK)
+    if config.trainer.balance == "weights":
+        module.objective.balance(target_PK)
+    return module
 
 
 def _data(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> BagDataModule:
-    trainer = study.config.trainer
+    trainer, objective = study.config.trainer, build.objective(study.task, study.config.trainer)
     return BagDataModule(
-        bags, fold, batch_size=trainer.batch_size, tiles_per_bag=trainer.tiles_per_bag
+        bags,
+        fold,
+        batch_size=trainer.batch_size,
+        tiles_per_bag=trainer.tiles_per_bag,
+        whole_fold=objective.whole_fold,
+        balanced_by=_class_of(objective) if trainer.balance == "sampling" else None,
     )
+
+
+def _class_of(objective: Objective) -> Callable[[Bag], int]:
+    """Return the rule that finds a patient's class.
+
+    Raises
+    ------
+    ConfigError
+        The task has no classes that exclude one another.
+    """
+
+    def class_of(bag: Bag) -> int:
+        members_1G = objective.members(torch.tensor([bag.label]))
+        if members_1G is None:
+            raise without_classes()
+        return int(members_1G.argmax())
+
+    return class_of
 
 
 def _fitting(study: Study) -> Fitting:
@@ -140,4 +169,4 @@ def _save(study: Study, module: MILModule, folder: Path) -> None:
         "encoder": study.recipe.encoder,
         "aggregator": str(study.config.aggregator["_target_"]),
     }
-    save_weights(folder / "model.safetensors", module.aggregator, about=about)
+    save_weights(folder / "model.safetensors", module, about=about)

@@ -127,6 +127,9 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "trainer.weight_decay": Range(0),
     "trainer.batch_size": COUNT,
     "trainer.tiles_per_bag": COUNT,
+    "trainer.balance": OneOf(("none", "weights", "sampling")),
+    "trainer.survival_loss": OneOf(("hazard", "cox")),
+    "splits.scheme": OneOf(("patients", "sites", "file")),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "mps")),
     # Weights stay in 32 bits: hospitals average them.
     "trainer.precision": OneOf(("32-true", "16-mixed", "bf16-mixed")),

@@ -73,8 +73,8 @@ def _discrimination(run: RunFolder, arms: dict[str, list[Prediction]], main: str
     def named(metric: Any) -> list[NamedPredictions]:
         curves = []
         for arm, predictions in arms.items():
-            labels = [prediction.label for prediction in predictions]
-            values = [prediction.probability for prediction in predictions]
+            labels = [int(prediction.label[0]) for prediction in predictions]
+            values = [prediction.outputs[0] for prediction in predictions]
             curves.append(NamedPredictions(arm, labels, values, bootstrap(metric, labels, values)))
         return curves
 
@@ -100,8 +100,8 @@ def _by_site(run: RunFolder, results: Sequence[SiteResult]) -> Section:
 
 def _calibration(run: RunFolder, predictions: Sequence[Prediction], arm: str) -> Section:
     figure = calibration_figure(
-        [prediction.label for prediction in predictions],
-        [prediction.probability for prediction in predictions],
+        [int(prediction.label[0]) for prediction in predictions],
+        [prediction.outputs[0] for prediction in predictions],
         name=arm,
     )
     return Section(

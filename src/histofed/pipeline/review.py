@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.tasks import BinaryTask
 from histofed.errors import ReviewError
+from histofed.io.predictions import read_predictions
 from histofed.io.runs import RunFolder
 from histofed.io.store import ScoreStore
-from histofed.io.tables import read_predictions
-from histofed.pipeline import build, terminal
+from histofed.pipeline import terminal
+from histofed.pipeline.asking import task_of
 from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.review.app import create_app
 from histofed.review.data import Case, ReviewData
@@ -43,7 +45,13 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
     """
     arm = chosen_arm(run, arm)
     config = stored_config(run)
-    task = build.task(config.task)
+    task = task_of(config.task)
+    if not isinstance(task, BinaryTask):
+        msg = (
+            f"{run.path}: the review page shows binary tasks, this one is {task.kind}; its scores "
+            "and heatmaps are in the run folder"
+        )
+        raise ReviewError(msg)
     cohort, _ = stored_cohort(run)
     scores = ScoreStore(run.scores)
     if not scores.slide_ids():
@@ -65,11 +73,11 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
             Case(
                 patient_id=prediction.patient_id,
                 site=prediction.site,
-                label=task.classes[prediction.label],
-                probability=prediction.probability,
+                label=task.in_words(prediction.label),
+                probability=prediction.outputs[0],
                 slide_ids=tuple(s.slide_id for s in cohort.slides_of(prediction.patient_id)),
             )
-            for prediction in read_predictions(run.predictions(arm))
+            for prediction in read_predictions(run.predictions(arm), task=task)
         ),
         slides={slide.slide_id: slide for slide in cohort.slides},
         scores=scores,

@@ -51,24 +51,36 @@ class CancerConfig:
 
 @dataclass
 class TaskConfig:
-    """See `histofed.core.tasks.Task`; ``sense`` is the clinical question in one sentence."""
+    """See `histofed.core.tasks`; ``sense`` is the clinical question in one sentence.
+
+    Each kind of task takes some of the options; one that it does not take is refused.
+    """
 
     name: str = MISSING
     kind: str = MISSING
-    column: str = MISSING
-    classes: list[str] = MISSING
-    positive: list[str] = MISSING
-    negative: list[str] = MISSING
-    missing: list[str] = MISSING
     sense: str = MISSING
+    missing: list[str] = field(default_factory=lambda: ["", "na", "nan", "unknown"])
+    column: str | None = None
+    columns: list[str] | None = None
+    event_column: str | None = None
+    classes: list[str] | None = None
+    values: dict[str, list[str]] | None = None
+    positive: list[str] | None = None
+    negative: list[str] | None = None
+    event: list[str] | None = None
+    censored: list[str] | None = None
+    times: list[float] | None = None
+    unit: str | None = None
 
 
 @dataclass
 class SplitsConfig:
     """How patients are dealt into folds."""
 
+    scheme: str = MISSING
     n_folds: int = MISSING
     seed: int = MISSING
+    file: str | None = MISSING
 
 
 @dataclass
@@ -81,6 +93,8 @@ class TrainerConfig:
     weight_decay: float = MISSING
     batch_size: int = MISSING
     tiles_per_bag: int | None = MISSING
+    balance: str = MISSING
+    survival_loss: str = MISSING
     accelerator: str = MISSING
     precision: str = MISSING
 

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from histofed.core.splits import rotate, stratified_folds
-from histofed.core.types import Prediction
+from histofed.core.leakage import Fingerprint
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
-from histofed.io.runs import RunFolder, write_json
+from histofed.io.runs import RunFolder
 from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
-from histofed.io.tables import read_cohort, write_predictions
-from histofed.pipeline import build
+from histofed.io.tables import read_cohort
+from histofed.pipeline.asking import task_of
 from histofed.pipeline.schema import FederateConfig, TrainConfig
+from histofed.pipeline.splitting import check_twins, folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histofed.core.cohort import Cohort
+    from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.io.store import Recipe
@@ -44,6 +45,8 @@ class Study:
         How all the features were made.
     moments
         Patient -> sums of the patient's features, to standardise with.
+    mean_features
+        Patient -> mean of the patient's features, ``(D,)``.
     """
 
     config: TrainConfig
@@ -52,6 +55,7 @@ class Study:
     bags: Mapping[str, Bag]
     recipe: Recipe
     moments: Mapping[str, Moments]
+    mean_features: Mapping[str, Floats]
     folds: list[Fold]
     run: RunFolder
 
@@ -84,25 +88,6 @@ class Study:
         self.run.start(options, config_yaml=yaml, inputs=inputs)
         write_splits(self.run.splits, self.folds)
 
-    def write_arm(self, arm: str, probabilities: Mapping[str, tuple[int, float]]) -> None:
-        """Write an arm's predictions: patient -> (fold in which it was held out, probability)."""
-        predictions = [
-            Prediction(
-                patient_id=patient,
-                site=self.cohort.site_of[patient],
-                fold=probabilities[patient][0],
-                label=self.cohort.labels[patient],
-                probability=probabilities[patient][1],
-            )
-            for patient in self.cohort.patients
-        ]
-        models = {
-            file.parent.name: file_digest(file)
-            for file in sorted((self.run.path / arm).glob("fold-*/model.safetensors"))
-        }
-        write_json(self.run.path / arm / "models.json", models)
-        write_predictions(self.run.predictions(arm), predictions)
-
 
 def open_study(config: TrainConfig) -> Study:
     """Read everything a run needs and refuse what cannot work; nothing is written yet.
@@ -115,23 +100,33 @@ def open_study(config: TrainConfig) -> Study:
         Tables or features are at fault.
     """
     from histofed.mil.bags import load_bags
-    from histofed.mil.moments import Moments
+    from histofed.mil.moments import Moments, total
 
     run = RunFolder(Path(config.run))
     _check_folder(run, overwrite=config.overwrite)
-    task = build.task(config.task)
+    task = task_of(config.task)
     cohort = read_cohort(Path(config.cohort), task)
-    fold_of = stratified_folds(cohort, config.splits.n_folds, seed=config.splits.seed)
+    folds = folds_of(config.splits, cohort, task)
     store = FeatureStore(Path(config.features))
     bags = load_bags(cohort, store, scratch=Path(config.work))
+    by_slide = {
+        slide: Moments.of(bag.features_ND[tiles])
+        for bag in bags.values()
+        for slide, tiles in bag.tiles_of.items()
+    }
+    check_twins(folds, _fingerprints(cohort, store, by_slide))
+    moments = {
+        patient: total(by_slide[slide] for slide in bag.tiles_of) for patient, bag in bags.items()
+    }
     return Study(
         config=config,
         task=task,
         cohort=cohort,
         bags=bags,
         recipe=store.record(cohort.slides[0].slide_id).recipe,
-        moments={patient: Moments.of(bag.features_ND) for patient, bag in bags.items()},
-        folds=rotate(fold_of),
+        moments=moments,
+        mean_features={patient: found.mean_D.numpy() for patient, found in moments.items()},
+        folds=folds,
         run=run,
     )
 
@@ -169,7 +164,7 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
         msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
         msg += "again"
         raise StoreError(msg)
-    cohort = read_cohort(table, build.task(config.task))
+    cohort = read_cohort(table, task_of(config.task))
     slides = []
     for slide in cohort.slides:
         record = store.record(slide.slide_id)
@@ -199,11 +194,31 @@ def chosen_arm(run: RunFolder, arm: str | None) -> str:
     return arm
 
 
+def _fingerprints(
+    cohort: Cohort, store: FeatureStore, moments: Mapping[str, Moments]
+) -> list[Fingerprint]:
+    """Return what each slide is known by; a digest that bags of one table share says nothing."""
+    found = []
+    for slide in cohort.slides:
+        record = store.record(slide.slide_id)
+        found.append(
+            Fingerprint(
+                slide_id=slide.slide_id,
+                patient_id=slide.patient_id,
+                digest=record.slide_digest if record.recipe.spec else "",
+                mean_D=moments[slide.slide_id].mean_D.numpy(),
+            )
+        )
+    return found
+
+
 def _absolute(options: dict[str, Any]) -> dict[str, Any]:
     """Make paths absolute, so that later verbs may run from anywhere."""
-    return options | {
-        name: str(Path(options[name]).resolve()) for name in ("cohort", "work", "features", "run")
-    }
+    paths = ("cohort", "work", "features", "run")
+    found = options | {name: str(Path(options[name]).resolve()) for name in paths}
+    if file := options["splits"]["file"]:
+        found["splits"] = options["splits"] | {"file": str(Path(file).resolve())}
+    return found
 
 
 def _check_folder(run: RunFolder, *, overwrite: bool) -> None:

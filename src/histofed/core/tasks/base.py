@@ -1,0 +1,138 @@
+"""What every task can say of itself, and how cells of a table are read."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from histofed.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Label: TypeAlias = tuple[float, ...]
+"""What the table says of a patient: one number per name in ``Task.label_names``.
+
+NaN where an answer of several is not known; a patient of whom nothing is known has no label.
+"""
+
+MISSING = ("", "na", "nan", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """A question asked of every patient.
+
+    Attributes
+    ----------
+    name
+        Short name, as on the command line.
+    missing
+        Values that mean "not known", compared without regard to case.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    missing: tuple[str, ...] = MISSING
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the cohort table that answer it."""
+
+    @property
+    @abstractmethod
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the numbers of a label, as in ``predictions.csv``."""
+
+    @property
+    @abstractmethod
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the numbers of a prediction, as in ``predictions.csv``."""
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """Strata of which every fold needs somebody."""
+        return ()
+
+    @abstractmethod
+    def label(self, cells: Mapping[str, str], where: str) -> Label | None:
+        """Return what a row of the table says, or None for "not known".
+
+        Parameters
+        ----------
+        cells
+            Column -> cell, of `columns`.
+        where
+            Row and patient, for the error.
+
+        Raises
+        ------
+        CohortError
+            A value has no meaning for this task.
+        """
+
+    @abstractmethod
+    def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
+        """Return ``patient_id`` -> the group that folds are balanced by."""
+
+    @abstractmethod
+    def in_words(self, label: Label) -> str:
+        """Return a label for people."""
+
+    def is_missing(self, cell: str) -> bool:
+        """Whether a cell means "not known"."""
+        return cell.strip().lower() in {word.lower() for word in self.missing}
+
+    def number(self, column: str, cell: str, where: str) -> float:
+        """Return a cell's number; NaN where it is not known.
+
+        Raises
+        ------
+        CohortError
+            It is no finite number.
+        """
+        if self.is_missing(cell):
+            return math.nan
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            msg = f"{where}: column {column!r} holds {cell!r}, which is not a number; correct the "
+            msg += "table, or add the word to the task's missing list"
+            raise CohortError(msg)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class YesNo:
+    """Cells with two meanings, compared without regard to case."""
+
+    positive: tuple[str, ...] = ("1",)
+    negative: tuple[str, ...] = ("0",)
+
+    @property
+    def both(self) -> list[str]:
+        """Values that mean both, which none may."""
+        return sorted(_lower(self.positive) & _lower(self.negative))
+
+    def read(self, cell: str) -> int | None:
+        """Return 1 or 0, or None for a value that means neither."""
+        text = plain(cell)
+        if text in _lower(self.positive):
+            return 1
+        return 0 if text in _lower(self.negative) else None
+
+
+def plain(cell: str) -> str:
+    """Return a cell in lower case; whole numbers as they were before a spreadsheet had them."""
+    text = cell.strip().lower()
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
+
+
+def _lower(words: tuple[str, ...]) -> set[str]:
+    return {word.lower() for word in words}

@@ -1,0 +1,148 @@
+"""An arm of a run: one way of training, its predictions fold by fold, and how far to trust them.
+
+What is written beside a prediction comes from the patients of its fold alone: the set of classes
+that cannot be ruled out is calibrated on those who picked the checkpoint, and how unlike the
+patient is, is measured against those trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histofed.core.metrics.conformal import calibrate_sets
+from histofed.core.metrics.shift import N_NEIGHBOURS, trained_on
+from histofed.core.tasks import BinaryTask, MulticlassTask
+from histofed.core.types import Prediction
+from histofed.io.atomic import file_digest
+from histofed.io.predictions import write_predictions
+from histofed.io.runs import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from histofed.core.metrics.inputs import Floats
+    from histofed.core.tasks import Task
+    from histofed.pipeline.study import Study
+
+Outputs = dict[str, tuple[float, ...]]
+"""Patient -> the numbers that ``Task.output_names`` names."""
+
+MISS = 0.1
+"""Sets of classes miss the true one in at most this part of new patients."""
+
+
+@dataclass
+class Arm:
+    """Predictions of one way of training, as its folds are done."""
+
+    study: Study
+    name: str
+    tested: list[Prediction] = field(default_factory=list)
+    selected: list[Prediction] = field(default_factory=list)
+
+    def add(
+        self,
+        number: int,
+        *,
+        tested: Outputs,
+        selected: Outputs,
+        trained: Collection[str],
+    ) -> None:
+        """Add what a fold's model says of those it is tested by, and of those it was picked on."""
+        study = self.study
+        picked = self._predictions(number, selected)
+        self.selected += picked
+        found = self._predictions(number, tested)
+        unlike = ood(study.mean_features, trained, [each.patient_id for each in found])
+        sets = possible_classes(study.task, picked, found)
+        self.tested += [
+            replace(each, possible=possible, ood=percent)
+            for each, possible, percent in zip(found, sets, unlike, strict=True)
+        ]
+
+    def write(self) -> None:
+        """Write predictions, and the digests of the models that made them."""
+        run, task = self.study.run, self.study.task
+        models = {
+            file.parent.name: file_digest(file)
+            for file in sorted((run.path / self.name).glob("fold-*/model.safetensors"))
+        }
+        write_json(run.path / self.name / "models.json", models)
+        if self.selected:
+            write_predictions(run.selection(self.name), self.selected, task=task)
+        write_predictions(run.predictions(self.name), self._once_each(), task=task)
+
+    def _once_each(self) -> list[Prediction]:
+        """Return one prediction of every patient, in the order of the cohort.
+
+        Who is tested by several folds (an external cohort) gets the mean of their outputs, and
+        every class that one of them could not rule out.
+        """
+        several: dict[str, list[Prediction]] = {}
+        for each in self.tested:
+            several.setdefault(each.patient_id, []).append(each)
+        return [
+            _mean(several[patient]) for patient in self.study.cohort.patients if patient in several
+        ]
+
+    def _predictions(self, number: int, outputs: Outputs) -> list[Prediction]:
+        cohort = self.study.cohort
+        return [
+            Prediction(
+                patient_id=patient,
+                site=cohort.site_of[patient],
+                fold=number,
+                label=cohort.labels[patient],
+                outputs=values,
+            )
+            for patient, values in outputs.items()
+        ]
+
+
+def possible_classes(
+    task: Task, picked: Sequence[Prediction], found: Sequence[Prediction]
+) -> list[tuple[int, ...] | None]:
+    """Return the classes that cannot be ruled out of each patient; None without classes."""
+    if not isinstance(task, BinaryTask | MulticlassTask) or not picked or not found:
+        return [None] * len(found)
+    labels = [int(each.label[0]) for each in picked]
+    sets = calibrate_sets(labels, class_probabilities(picked), miss=MISS)
+    held_PC = sets.of(class_probabilities(found))
+    return [tuple(np.flatnonzero(row).tolist()) for row in held_PC]
+
+
+def class_probabilities(predictions: Sequence[Prediction]) -> Floats:
+    """Return a column per class, of a task with one or several outputs, ``(P, C)``."""
+    found = np.array([each.outputs for each in predictions], dtype=np.float64)
+    return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
+
+
+def ood(
+    mean_features: Mapping[str, Floats], trained: Collection[str], tested: Sequence[str]
+) -> list[float | None]:
+    """Return how many in a hundred patients trained on are more usual than each one tested.
+
+    None where too few were trained on to tell what is usual.
+    """
+    known = [mean_features[patient] for patient in trained]
+    if len(known) <= N_NEIGHBOURS or not tested:
+        return [None] * len(tested)
+    asked = np.stack([mean_features[patient] for patient in tested])
+    return list(trained_on(np.stack(known)).percentile(asked).tolist())
+
+
+def _mean(several: Sequence[Prediction]) -> Prediction:
+    first = several[0]
+    if len(several) == 1:
+        return first
+    sets = [each.possible for each in several if each.possible is not None]
+    unlike = [each.ood for each in several if each.ood is not None]
+    return replace(
+        first,
+        outputs=tuple(np.mean([each.outputs for each in several], axis=0).tolist()),
+        possible=tuple(sorted(set().union(*sets))) if sets else None,
+        ood=float(np.mean(unlike)) if unlike else None,
+    )

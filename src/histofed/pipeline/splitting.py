@@ -1,0 +1,70 @@
+"""Options of a study's folds -> folds, checked: nobody is on two sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from histofed.core.leakage import Fingerprint, check_no_leakage, find_twins
+from histofed.core.site_splits import site_preserved_folds
+from histofed.core.splits import check_classes, check_covered, deal, rotate
+from histofed.errors import ConfigError
+from histofed.io.splits import read_splits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from histofed.core.cohort import Cohort
+    from histofed.core.splits import Fold
+    from histofed.core.tasks import Task
+    from histofed.pipeline.schema import SplitsConfig
+
+
+def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
+    """Return who trains, who picks the checkpoint and who is tested, fold by fold.
+
+    Raises
+    ------
+    ConfigError
+        A file was named and is not asked for, or the other way round.
+    CohortError
+        Too few patients, sites or classes for the folds, or a file that is not of this cohort.
+    """
+    if (config.scheme == "file") != (config.file is not None):
+        msg = f"splits.scheme={config.scheme} with splits.file={config.file}: a file is read where "
+        msg += "splits.scheme=file, and only there"
+        raise ConfigError(msg)
+    strata = task.strata(cohort.labels)
+    if config.scheme == "file":
+        folds = read_splits(Path(str(config.file)))
+        check_covered(folds, cohort.patients)
+    elif config.scheme == "sites":
+        folds = rotate(
+            site_preserved_folds(
+                strata, cohort.site_of, config.n_folds, cohort=cohort.name, needed=task.needed
+            )
+        )
+    else:
+        fold_of = deal(
+            strata,
+            config.n_folds,
+            seed=config.seed,
+            site_of=cohort.site_of,
+            cohort=cohort.name,
+            needed=task.needed,
+        )
+        folds = rotate(fold_of)
+    for fold in folds:
+        check_classes(fold, strata, needed=task.needed)
+    return folds
+
+
+def check_twins(folds: Iterable[Fold], slides: Iterable[Fingerprint]) -> None:
+    """Stop, by name, if two patients on two sides of a fold have one glass.
+
+    Raises
+    ------
+    CohortError
+        Slides of different patients, of which one trains and one tests, are the same or nearly so.
+    """
+    check_no_leakage(folds, find_twins(list(slides)))
