@@ -53,6 +53,9 @@ class Cohort:
         if strange := sorted(p for p, label in self.labels.items() if math.inf in map(abs, label)):
             msg = f"patients with an infinite label: {some(strange)}; correct the table"
             raise CohortError(msg)
+        if unknown := sorted(p for p, label in self.labels.items() if all(map(math.isnan, label))):
+            msg = f"patients of whom nothing is known: {some(unknown)}; leave them out"
+            raise CohortError(msg)
         if unlabelled := sorted(sites.keys() - self.labels.keys()):
             msg = f"patients without a label: {some(unlabelled)}; leave them out or label them"
             raise CohortError(msg)

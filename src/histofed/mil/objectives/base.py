@@ -85,9 +85,14 @@ class ClassObjective(Objective):
         """Return 1 where a bag belongs to a class and 0 elsewhere, ``(B, G)``."""
 
     def balance(self, target_PK: Tensor) -> None:
-        """Weigh patients from now on by one over the frequency of their class; the mean is 1."""
+        """Weigh patients from now on by one over the frequency of their class.
+
+        The mean over these patients is 1. A class that none of them belongs to counts as one that
+        a single patient does.
+        """
         counts_G = self.members(target_PK).sum(dim=0)
-        self.class_weight_G.copy_(len(target_PK) / (len(counts_G) * counts_G.clamp(min=1)))
+        n_there = (counts_G > 0).sum()
+        self.class_weight_G.copy_(len(target_PK) / (n_there * counts_G.clamp(min=1)))
 
     def weight(self, target_BK: Tensor) -> Tensor:
         """Return each patient's weight, ``(B,)``."""
