@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from histofed.core.cohort import some
 from histofed.core.leakage import Fingerprint, check_no_leakage, find_twins
 from histofed.core.site_splits import site_preserved_folds
 from histofed.core.splits import check_classes, check_covered, deal, rotate
+from histofed.core.words import counted
 from histofed.errors import CohortError, ConfigError
 from histofed.io.splits import read_splits
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.pipeline.schema import SplitsConfig
+    from histofed.pipeline.study import Study
 
 
 def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
@@ -62,6 +65,19 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
     return folds
 
 
+def deal_again(config: SplitsConfig, study: Study, patients: Sequence[str]) -> list[Fold]:
+    """Return inner folds of some of the patients, dealt as the folds were; a file's by label.
+
+    Raises
+    ------
+    CohortError
+        Too few of these patients, sites or classes for ``splits.inner_folds``.
+    """
+    scheme = "patients" if config.scheme == "file" else config.scheme
+    inner = replace(config, scheme=scheme, file=None, n_folds=config.inner_folds)
+    return folds_of(inner, study.cohort.subset(patients), study.task)
+
+
 def check_learnable(who: str, patients: Sequence[str], cohort: Cohort, task: Task) -> None:
     """Stop, by name, if patients cannot teach all that a task asks.
 
@@ -73,12 +89,10 @@ def check_learnable(who: str, patients: Sequence[str], cohort: Cohort, task: Tas
     """
     if lacking := task.lacking([cohort.labels[patient] for patient in patients]):
         msg = (
-            f"{who}: {len(patients)} patients ({some(patients)}) lack {', '.join(lacking)}, which "
+            f"{who}: {counted(len(patients), 'patient')} ({some(patients)}) lack "
+            f"{', '.join(lacking)}, which task {task.name} asks for; use fewer folds "
+            "(splits.n_folds=...), more patients, or a task without it"
         )
-        msg += (
-            f"task {task.name} asks for; use fewer folds (splits.n_folds=...), more patients, or "
-        )
-        msg += "a task without it"
         raise CohortError(msg)
 
 
