@@ -6,6 +6,7 @@
       run.json               how it was made (command, versions, commit, seed, inputs)
       config.yaml            every option as it was used
       splits.csv             patient_id, fold, role
+      cohort.json            sites, and how well the features tell them apart
       <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
   <arm>/selection.csv    those of the patients that picked the checkpoints: thresholds are set on
                          them
@@ -55,6 +56,11 @@ class RunFolder:
     def splits(self) -> Path:
         """Who is in which fold."""
         return self.path / "splits.csv"
+
+    @property
+    def cohort(self) -> Path:
+        """What is told of the cohort itself, and needs its features."""
+        return self.path / "cohort.json"
 
     @property
     def metrics(self) -> Path:
@@ -109,7 +115,10 @@ class RunFolder:
 
     def results(self) -> list[Path]:
         """Return every result of a run that is there: what a new run would replace."""
-        files = (self.metrics, self.summary, self.report, self.splits, self.path / "run.json")
+        files = (
+            self.metrics, self.summary, self.report, self.splits, self.cohort,
+            self.path / "run.json",
+        )  # fmt: skip
         folders = (self.figures, self.heatmaps, self.scores)
         arms = [self.path / name for name in ARMS] + sorted(self.path.glob(f"{LOCAL}*"))
         return [path for path in (*arms, *folders, *files) if path.exists()]
