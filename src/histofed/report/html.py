@@ -13,6 +13,8 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from histofed.report.words import POINT_NOTE, cannot, is_point
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
     from histofed.core.metrics import Interval
     from histofed.report.model import Cell, Picture, Report, Section, SiteResult, Table
 
-POINT_NOTE = (
-    "An interval without width means that every resample gave the same number, as where the "
-    "classes are separated perfectly: too few patients to show the uncertainty, not certainty."
-)
 INTERVAL_NOTE = (
     "In brackets: 95% bootstrap interval over patients, drawn again within each class where there "
     "are classes."
@@ -99,14 +97,14 @@ def _summary(report: Report) -> str:
     ]
     main = [each.result.numbers[metrics[0].name] for each in report.summary]
     notes = [f"{metric.title}: {metric.meaning}." for metric in metrics] + [INTERVAL_NOTE]
-    notes += [POINT_NOTE] * any(_is_point(each) for each in main)
-    notes += _reasons(
-        (each.arm, reason) for each in report.summary for reason in each.result.reasons.values()
+    notes += [POINT_NOTE] * any(is_point(each) for each in main)
+    notes.append(
+        cannot((each.arm, why) for each in report.summary for why in each.result.reasons.values())
     )
     columns = ("model", "patients", *(metric.title for metric in metrics))
     return (
         '<section id="summary">\n<h2>Result on held-out patients</h2>\n'
-        f'{_cells(columns, rows)}<p class="how">{escape(" ".join(notes))}</p>\n</section>'
+        f'{_cells(columns, rows)}<p class="how">{_prose(notes)}</p>\n</section>'
     )
 
 
@@ -127,18 +125,18 @@ def _sites(report: Report) -> str:
             for arm in arms
         )
         rows.append((escape(site), _patients(report.measures, first), *cells))
-    is_point = any(_is_point(each.result.numbers[metric.name]) for each in report.sites)
+    has_point = any(is_point(each.result.numbers[metric.name]) for each in report.sites)
     notes = ["Few patients make wide intervals."]
     if metric.chance is not None:
         low = 2 * metric.chance - 1
         chance = f"The bar spans {low:g} to 1 with a tick at chance ({metric.chance:g})."
         notes.insert(0, chance)
     reasons = ((each.site, each.result.reasons.get(metric.name)) for each in report.sites)
-    notes += [POINT_NOTE] * is_point + _reasons(reasons)
+    notes += [POINT_NOTE] * has_point + [cannot(reasons)]
     return (
         f'<section id="sites">\n<h2>{escape(metric.title)} at each hospital</h2>\n'
         f"{_cells(('hospital', 'patients', *arms), rows)}"
-        f'<p class="how">{escape(" ".join(notes))}</p>\n</section>'
+        f'<p class="how">{_prose(notes)}</p>\n</section>'
     )
 
 
@@ -157,15 +155,6 @@ def _number(result: Result, metric: Metric, *, bar: bool) -> str:
     if found is None:
         return _nothing("cannot be told")
     return _interval(found) + (_bar(found, metric.chance) if bar else "")
-
-
-def _reasons(found: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Return why numbers are missing, each reason once, with the first of whom it is said."""
-    first: dict[str, str] = {}
-    for who, reason in found:
-        if reason:
-            first.setdefault(reason, who)
-    return [f"Cannot be told for {who}: {reason}." for reason, who in first.items()]
 
 
 def _table(table: Table) -> str:
@@ -193,19 +182,20 @@ def _cells(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def _prose(sentences: Iterable[str]) -> str:
+    return escape(" ".join(each for each in sentences if each))
+
+
 def _nothing(words: str) -> str:
     return f'<span class="none">{words}</span>'
 
 
 def _interval(interval: Interval) -> str:
+    dash = "&ndash;" if interval.low >= 0 else " to "  # a dash before a minus cannot be read
     return (
         f"<b>{interval.value:.3f}</b> "
-        f'<span class="range">({interval.low:.3f}&ndash;{interval.high:.3f})</span>'
+        f'<span class="range">({interval.low:.3f}{dash}{interval.high:.3f})</span>'
     )
-
-
-def _is_point(interval: Interval | None) -> bool:
-    return interval is not None and interval.low == interval.high
 
 
 def _bar(interval: Interval, chance: float | None) -> str:

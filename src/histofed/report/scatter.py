@@ -49,10 +49,10 @@ def scatter_figure(panels: Sequence[Panel], *, unit: str = "") -> Figure:
             found = "" if interval is None else f"\nr {interval.value:.2f} "
             found += "" if interval is None else f"({interval.low:.2f} to {interval.high:.2f})"
             axes.set_title(f"{name}, n={len(truth)}{found}", fontsize=10)
+            axes.set(xlabel=f"true {unit}".strip(), ylabel=f"predicted {unit}".strip())
         for axes in grid[len(shown) :]:
             axes.set_visible(False)
-        of_all = "" if len(shown) == len(panels) else f", the {len(shown)} best of {len(panels)}"
-        figure.suptitle(f"Predicted and true numbers{of_all}", fontsize=11.5, fontweight="bold")
-        figure.supxlabel(f"true {unit}".strip(), fontsize=9.5)
-        figure.supylabel(f"predicted {unit}".strip(), fontsize=9.5)
+        if len(shown) < len(panels):
+            words = f"the {len(shown)} of highest correlation of {len(panels)}"
+            figure.supxlabel(words, fontsize=9.5, color=style.QUIET)
     return figure

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from histofed.report import style
+from histofed.report.words import p_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ def kaplan_meier_figure(groups: RiskGroups, *, name: str, unit: str) -> Figure:
     """
     n_rows = len(groups.curves)
     with style.house_style():
-        figure = style.new_figure(7.2, 4.4 + 0.28 * n_rows)
+        figure = style.new_figure(7.2, 4.4 + 0.5 * n_rows)
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 0.25 * n_rows + 0.1])
         for group, curve in groups.curves.items():
             _curve(axes, curve, COLOURS[group], _words(groups, group))
@@ -43,9 +44,9 @@ def kaplan_meier_figure(groups: RiskGroups, *, name: str, unit: str) -> Figure:
         axes.set_title(f"How do patients of each risk fare? ({name})")
         axes.set_xlabel(unit)
         test = groups.log_rank
-        p_value = "cannot be told" if test is None else _p_words(test.p_value)
+        p_value = "cannot be told" if test is None else p_words(test.p_value)
         axes.text(0.985, 0.97, f"log-rank p {p_value}", transform=axes.transAxes, ha="right")
-        axes.legend(loc="lower left")
+        figure.legend(loc="outside lower left")  # a curve may be anywhere inside
         _at_risk(below, groups, axes.get_xticks(), latest)
     return figure
 
@@ -75,7 +76,7 @@ def _at_risk(axes: Axes, groups: RiskGroups, ticks: np.ndarray, latest: float) -
     axes.set(ylim=(len(groups.curves) - 0.4, -0.6))
     axes.set_title("patients under observation", fontsize=9.5, fontweight="normal", pad=4)
     axes.grid(visible=False)
-    axes.tick_params(length=0, labelbottom=False)
+    axes.tick_params(length=0, labelbottom=False, pad=14)  # a number stands on the axis
     for side in axes.spines.values():
         side.set_visible(False)
 
@@ -83,7 +84,3 @@ def _at_risk(axes: Axes, groups: RiskGroups, ticks: np.ndarray, latest: float) -
 def _words(groups: RiskGroups, group: str) -> str:
     n_patients, n_events = groups.n_patients[group], groups.n_events[group]
     return f"{group}: {n_patients} patients, {n_events} with the event"
-
-
-def _p_words(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from histofed.core.metrics.intervals import Interval
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+
+POINT_NOTE = (
+    "An interval without width means that every resample gave the same number, as where the "
+    "classes are separated perfectly: too few patients to show the uncertainty, not certainty."
+)
 
 
-def cannot(reasons: Mapping[str, str | None]) -> str:
+def cannot(found: Iterable[tuple[str, str | None]]) -> str:
     """Return why cells are empty, each reason once, with the first of whom it is said."""
     first: dict[str, str] = {}
-    for who, reason in reasons.items():
+    for who, reason in found:
         if reason:
             first.setdefault(reason, who)
     return " ".join(f"Cannot be told for {who}: {reason}." for reason, who in first.items())
+
+
+def is_point(interval: object) -> bool:
+    """Whether an interval has no width; other cells have none to miss."""
+    return isinstance(interval, Interval) and interval.low == interval.high
 
 
 def fixed(values: Sequence[float]) -> str:

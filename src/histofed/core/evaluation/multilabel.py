@@ -89,7 +89,7 @@ def over_questions(of: Callable[[Labels, Floats], float]) -> Callable[[Rows], fl
         values = [of(labels, scores) for labels, scores, _ in _answered(rows)]
         if not values:
             msg = f"panel: none of its {rows.labels_PK.shape[1]} questions has both answers among "
-            msg += f"these {len(rows)} patients; join the group with another"
+            msg += f"these {len(rows)} patient(s); join the group with another"
             raise CohortError(msg)
         return float(np.mean(values))
 

@@ -27,8 +27,8 @@ def by_fold(
         The arm picks no checkpoint, a fold has nobody, or as ``fix``: the fold is named.
     """
     if picked is None:
-        msg = f"{what}: this way of training picks no checkpoint, so there are no selection "
-        msg += "patients to fix it on; fixed on the patients reported it would be a wish"
+        msg = f"{what}: this way of training picks no checkpoint, so it has no selection patients "
+        msg += "to fix it on; read that of another arm"
         raise CohortError(msg)
     fixed = {}
     for number in np.unique(rows.folds_P).tolist():

@@ -170,7 +170,7 @@ class SurvivalMeasures(Measures):
         Followed.of(rows)
         found = float(of_R(rows, np.ones((1, len(rows))))[0])
         if np.isnan(found):
-            msg = f"{what}: of these {len(rows)} patients none was seen to outlive an event of "
+            msg = f"{what}: of these {len(rows)} patient(s) none was seen to outlive an event of "
             msg += "another of the same fold, so no pair can be compared; follow up longer or "
             msg += "take more patients"
             raise CohortError(msg)
@@ -197,7 +197,7 @@ class SurvivalMeasures(Measures):
         usable = tuple(time for time in self.times if first <= time < last)
         if not usable:
             asked = ", ".join(f"{time:g}" for time in self.times)
-            msg = f"accuracy over time: the task asks at {asked}; of these {len(rows)} patients "
+            msg = f"accuracy over time: the task asks at {asked}; of these {len(rows)} patient(s) "
             msg += f"the first event is at {first:g} and the last is lost from sight at {last:g}"
             raise CohortError(msg)
         return usable

@@ -90,7 +90,7 @@ def _decisions(arms: Sequence[ArmEvaluation]) -> Section:
                 "negative, the share not called. PPV and NPV: of those called and not called, the "
                 "share for whom that is right; both depend on how frequent positives are. Not "
                 "called: whom a pre-screening would spare the confirmatory test. "
-                + cannot({each.arm: each.details.reasons.get("decision") for each in arms}),
+                + cannot((each.arm, each.details.reasons.get("decision")) for each in arms),
             ),
         ),
     )  # fmt: skip
@@ -120,7 +120,7 @@ def _calibration(arm: ArmEvaluation) -> Section:
                 note="Slope: 1 is right, below 1 the model is too sure. Intercept: 0 is right, "
                 "below 0 it says too much. Calibration error: mean distance of predicted and "
                 "observed fraction over bins of equally many patients; above 0 by chance alone in "
-                "a small cohort. " + cannot(reasons),
+                "a small cohort. " + cannot(reasons.items()),
             ),
         ),
     )

@@ -29,7 +29,7 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
                     columns=("class", "patients", "AUROC against the rest"),
                     rows=tuple((each.name, str(each.n_patients), each.auroc) for each in classes),
                     note=f"Of the {main.arm} model. "
-                    + cannot({each.name: each.reason for each in classes}),
+                    + cannot((each.name, each.reason) for each in classes),
                 ),
             ),
             pictures=(picture("confusion", figure, "Confusion matrix"),),

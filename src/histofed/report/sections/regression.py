@@ -81,7 +81,7 @@ def _table(arm: str, quantities: Sequence[Quantity]) -> Table:
         ),
         note=f"{of_all}Of the {arm} model. p: one-sided, of no correlation; adjusted for the "
         "number of quantities (Benjamini and Hochberg). "
-        + cannot({each.name: each.reason for each in shown}),
+        + cannot((each.name, each.reason) for each in shown),
     )  # fmt: skip
 
 

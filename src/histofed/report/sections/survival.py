@@ -27,11 +27,11 @@ def _over_time(arms: Sequence[ArmEvaluation], task: SurvivalTask) -> Section:
         for each in arms
         for at in each.details.at_times
     ]
-    reasons = {
-        f"{each.arm}, {at.time:g} {task.unit}": at.reason
+    reasons = [
+        (f"{each.arm}, {at.time:g} {task.unit}", at.reason)
         for each in arms
         for at in each.details.at_times
-    }
+    ]
     return Section(
         heading="How good the prediction is as time goes on",
         paragraph="Each fold has a model of its own, and two models' risks have no common scale: "
@@ -51,7 +51,7 @@ def _over_time(arms: Sequence[ArmEvaluation], task: SurvivalTask) -> Section:
 
 def _groups(arms: Sequence[ArmEvaluation], task: SurvivalTask) -> Section:
     rows: list[tuple[Cell, ...]] = []
-    reasons = {}
+    reasons: list[tuple[str, str | None]] = []
     for each in arms:
         ratio = each.details.hazard_ratio
         halves = each.details.groups.get("halves")
@@ -65,9 +65,11 @@ def _groups(arms: Sequence[ArmEvaluation], task: SurvivalTask) -> Section:
                 _cuts(halves.cuts) if halves else None,
             )
         )
-        reasons[f"{each.arm}, hazard ratio"] = each.details.reasons.get("hazard_ratio")
-        reasons[f"{each.arm}, groups"] = each.details.reasons.get("halves")
-        reasons[f"{each.arm}, log-rank"] = halves.reason if halves else None
+        reasons += [
+            (f"{each.arm}, hazard ratio", each.details.reasons.get("hazard_ratio")),
+            (f"{each.arm}, groups", each.details.reasons.get("halves")),
+            (f"{each.arm}, log-rank", halves.reason if halves else None),
+        ]
     main = next((each for each in arms if each.details.groups), None)
     pictures = () if main is None else tuple(
         picture(

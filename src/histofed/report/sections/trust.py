@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from histofed.report.model import Section, Table
-from histofed.report.words import cannot, p_words
+from histofed.report.words import POINT_NOTE, cannot, is_point, p_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,12 +34,12 @@ def comparison(arms: Sequence[ArmEvaluation], measures: Measures) -> Iterable[Se
         note += ", those of the AUROC and its p after DeLong. "
     else:  # no test gives one
         rows, columns, note = [row[:-1] for row in rows], columns[:-1], note + ". "
-    reasons = {
-        f"{each.arm}, {name}": reason
+    reasons = (
+        (f"{each.arm}, {name}", reason)
         for each in arms
         if each.against
         for name, reason in each.against.reasons.items()
-    }
+    )
     yield Section(
         heading=f"Against the {reference} model",
         paragraph=f"Each model's number less that of the {reference} model on the same patients. "
@@ -78,9 +78,9 @@ def trust(
 
 
 def _groups(arm: ArmEvaluation, measures: Measures) -> Table:
-    parts: dict[str, Mapping[str, Result]] = {"unlikeness": arm.trust.unlike, **arm.groups}
+    parts: dict[str, Mapping[str, Result]] = {"features": arm.trust.unlike, **arm.groups}
     rows: list[tuple[Cell, ...]] = []
-    reasons: dict[str, str | None] = {}
+    reasons: list[tuple[str, str | None]] = []
     for column, groups in parts.items():
         for value, result in groups.items():
             kinds = measures.in_words(result.counts)
@@ -88,12 +88,14 @@ def _groups(arm: ArmEvaluation, measures: Measures) -> Table:
             rows.append(
                 (f"{column}: {value}", count, *(result.numbers[m.name] for m in measures.metrics))
             )
-            reasons |= {f"{column}: {value}": each for each in result.reasons.values()}
+            reasons += [(f"{column}: {value}", why) for why in result.reasons.values()]
+    has_point = any(is_point(cell) for row in rows for cell in row)
     return Table(
         columns=("patients of", "patients", *(metric.title for metric in measures.metrics)),
         rows=tuple(rows),
         note="Look twice: of a hundred patients trained on, at least 99 are more usual than this "
-        "one by their mean features. " + cannot(reasons),
+        "one by their mean features. "
+        + " ".join(filter(None, [has_point * POINT_NOTE, cannot(reasons)])),
     )
 
 
@@ -118,7 +120,7 @@ def _site_known(found: Mapping[str, Any] | None) -> Iterable[Table]:
         yield Table(
             columns=("hospital", "told from the features"),
             rows=(("all", None),),
-            note=cannot({"the hospital": found["reason"]}),
+            note=cannot([("the hospital", found["reason"])]),
         )
         return
     yield Table(
@@ -145,8 +147,8 @@ def _confounder(arms: Sequence[ArmEvaluation], column: str) -> Table:
             )
             for each in arms
         ),
-        note=f"Where the second is well below the first, the model knows {column}, and part of its "
-        "success is that. " + cannot({each.arm: each.confounder_reason for each in arms}),
+        note=f"Where the second is well below the first, the model knows the {column}, and that is "
+        "part of its success. " + cannot((each.arm, each.confounder_reason) for each in arms),
     )
 
 
@@ -167,5 +169,5 @@ def _permutation(arms: Sequence[ArmEvaluation], measures: Measures) -> Iterable[
             ),
             note="Labels are shuffled within each hospital: a model that only tells hospitals "
             "apart does as well on shuffled labels. "
-            + cannot({each.arm: each.permutation_reason for each in asked}),
+            + cannot((each.arm, each.permutation_reason) for each in asked),
         )
