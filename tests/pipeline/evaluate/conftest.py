@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from histofed.core.splits import Fold
 from histofed.core.types import Prediction
@@ -19,6 +20,7 @@ from histofed.pipeline.config import compose, to_object
 from histofed.pipeline.study import stored_config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from histofed.core.tasks import Task
@@ -38,6 +40,12 @@ TASKS = {
         "unit": "months",
     },
 }
+
+
+@pytest.fixture(scope="session")
+def finished() -> Callable[..., RunFolder]:
+    """Return the maker of finished runs."""
+    return finished_run
 
 
 def finished_run(

@@ -108,7 +108,8 @@ class SurvivalMeasures(Measures):
                 "mean_auc",
                 "AUC over time",
                 "of a patient with the event by a time and one still without, how often the first "
-                "had the higher risk; mean over the times by events between them; 0.5 is chance",
+                "had the higher risk; mean, by events between them, over those of the task's times "
+                "at which patients can be compared; 0.5 is chance",
                 self._mean_auc,
                 self._mean_auc_R,
                 chance=0.5,
@@ -116,7 +117,7 @@ class SurvivalMeasures(Measures):
             Metric(
                 "integrated_brier",
                 "Brier over time",
-                "mean squared error of predicted survival over the times; lower is better",
+                "mean squared error of predicted survival over the same times; lower is better",
                 self._integrated_brier,
                 self._integrated_brier_R,
             ),
