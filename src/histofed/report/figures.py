@@ -182,7 +182,7 @@ def net_benefit_figure(curves: Sequence[NamedPredictions]) -> Figure:
             label="treat everybody",
         )  # fmt: skip
         axes.axhline(0, color=style.INK, linewidth=1, label="treat nobody")
-        prevalence = float(np.mean(np.asarray(curves[0].labels_P)))
+        prevalence = max(float(np.mean(np.asarray(curves[0].labels_P))), 0.01)
         # Far below zero everything is of no use; how far does not matter.
         axes.set(xlim=(0, 1), ylim=(-0.25 * prevalence, 1.05 * prevalence))
         axes.set(title="Who is better off for it?", ylabel="net benefit per patient")
