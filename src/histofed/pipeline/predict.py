@@ -21,7 +21,7 @@ from histofed.errors import CohortError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.fingerprints import read_fingerprints, write_fingerprints
 from histofed.io.predictions import read_predictions
-from histofed.io.runs import LOCAL, RunFolder
+from histofed.io.runs import LOCAL, RunFolder, write_json
 from histofed.io.splits import read_splits, write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
@@ -29,6 +29,7 @@ from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.clinical import bags_for
+from histofed.pipeline.cohort_facts import cohort_facts
 from histofed.pipeline.models import fold_model, trained_models, weights_of
 from histofed.pipeline.study import (
     absolute,
@@ -70,14 +71,14 @@ def run(config: PredictConfig) -> int:
     """Predict, and evaluate where labels are known; return the exit code."""
     source, out = RunFolder(Path(config.run)), RunFolder(Path(config.out))
     arm = chosen_arm(source, config.arm)
-    models = trained_models(source, arm)
+    trained_models(source, arm)  # refused where there are none
     check_folder(out, overwrite=config.overwrite, option="out")
     stored, task = stored_config(source), task_of(stored_config(source).task)
     patients = new_patients(config, task, source)
     trained = read_fingerprints(source.fingerprints)
     check_unseen(trained, patients.fingerprints)
     patients = replace(patients, seen=_as_models_see(patients, source, config, arm=arm))
-    _start(config, stored, source=source, out=out, patients=patients, n_folds=len(models))
+    _start(config, stored, source=source, out=out, patients=patients)
     _predict(source, out, arm=arm, task=task, patients=patients, trained=trained)
     if any(not all(map(math.isnan, label)) for label in patients.cohort.labels.values()):
         summary = evaluate.evaluate(out)
@@ -160,7 +161,6 @@ def _start(
     source: RunFolder,
     out: RunFolder,
     patients: NewPatients,
-    n_folds: int,
 ) -> None:
     """Write the record of the new run: options of the old one, other patients."""
     other = replace(
@@ -178,9 +178,11 @@ def _start(
     out.clear()
     out.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)), inputs=inputs)
     tested = tuple(sorted(patients.bags))
-    folds = [Fold(number=k, train=(), select=(), test=tested) for k in range(n_folds)]
+    folds = [replace(fold, test=tested) for fold in read_splits(source.splits)]
     write_splits(out.splits, folds)
     write_fingerprints(out.fingerprints, patients.fingerprints)
+    means = patient_means(patients.fingerprints)
+    write_json(out.cohort, cohort_facts(patients.cohort, means))
 
 
 def _predict(

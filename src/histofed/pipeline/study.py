@@ -14,7 +14,7 @@ from histofed.core.leakage import Fingerprint, patient_means
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.fingerprints import write_fingerprints
-from histofed.io.runs import RunFolder
+from histofed.io.runs import RunFolder, write_json
 from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
@@ -90,6 +90,8 @@ class Study:
 
     def start(self) -> None:
         """Remove the results of an earlier run, and write how this one is made."""
+        from histofed.pipeline.cohort_facts import cohort_facts
+
         self.run.clear()
         options = absolute(asdict(self.config))
         inputs = {
@@ -101,6 +103,7 @@ class Study:
         self.run.start(options, config_yaml=yaml, inputs=inputs)
         write_splits(self.run.splits, self.folds)
         write_fingerprints(self.run.fingerprints, self.fingerprints)
+        write_json(self.run.cohort, cohort_facts(self.cohort, self.mean_features))
 
 
 def open_study(config: TrainConfig) -> Study:
@@ -173,11 +176,7 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
         Table or features are not those that the run was made from.
     """
     config, inputs = stored_config(run), run.read()["inputs"]
-    table, store = Path(config.cohort), FeatureStore(Path(config.features))
-    if not table.is_file() or file_digest(table) != inputs["cohort_sha256"]:
-        msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
-        msg += "again"
-        raise StoreError(msg)
+    table, store = stored_table(run), FeatureStore(Path(config.features))
     cohort = read_cohort(table, task_of(config.task))
     slides = []
     for slide in cohort.slides:
@@ -188,6 +187,22 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
             raise StoreError(msg)
         slides.append(replace(slide, mpp=slide.mpp or record.mpp))
     return replace(cohort, slides=tuple(slides)), store
+
+
+def stored_table(run: RunFolder) -> Path:
+    """Return the cohort table of a run.
+
+    Raises
+    ------
+    StoreError
+        It is not as it was.
+    """
+    table = Path(stored_config(run).cohort)
+    if not table.is_file() or file_digest(table) != run.read()["inputs"]["cohort_sha256"]:
+        msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
+        msg += "again"
+        raise StoreError(msg)
+    return table
 
 
 def chosen_arm(run: RunFolder, arm: str | None) -> str:

@@ -1,0 +1,75 @@
+"""Reading back what a run predicted: nobody twice, nobody missing, nobody on two sides."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from histofed.core.cohort import some
+from histofed.errors import CohortError
+from histofed.io.predictions import read_predictions
+from histofed.io.splits import read_splits
+from histofed.pipeline.asking import task_of
+from histofed.pipeline.study import stored_config
+
+if TYPE_CHECKING:
+    from histofed.core.tasks import Task
+    from histofed.core.types import Prediction
+    from histofed.io.runs import RunFolder
+
+
+def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
+    """Read every arm's predictions of patients whose label is known, federated first.
+
+    Raises
+    ------
+    CohortError
+        No arm, or arms that do not speak of the same patients.
+    """
+    names = sorted(run.arms(), key=lambda arm: (arm != "federated", arm != "pooled", arm))
+    if not names:
+        msg = f"{run.path}: no predictions yet; run `histofed train` or `histofed federate`"
+        raise CohortError(msg)
+    task = task_of(stored_config(run).task)
+    arms = {arm: read_predictions(run.predictions(arm), task=task) for arm in names}
+    asked = [(p.patient_id, str(p.label)) for p in arms[names[0]]]  # NaN is not itself
+    folds = reversed(read_splits(run.splits))  # who is tested by several belongs to the first
+    fold_of = {patient: fold.number for fold in folds for patient in fold.test}
+    for arm, predictions in arms.items():
+        found = {p.patient_id: p.fold for p in predictions}
+        if found != fold_of or len(found) != len(predictions):
+            msg = f"{run.predictions(arm)}: not one prediction for every patient of "
+            msg += f"{run.splits.name}, from the fold that held the patient out; train again"
+            raise CohortError(msg)
+        if [(p.patient_id, str(p.label)) for p in predictions] != asked:
+            msg = f"{run.path}: arms {names[0]} and {arm} are not of the same patients and labels; "
+            msg += "train again"
+            raise CohortError(msg)
+    return {
+        arm: [p for p in predictions if not all(map(math.isnan, p.label))]
+        for arm, predictions in arms.items()
+    }
+
+
+def read_selection(run: RunFolder, arm: str, task: Task) -> list[Prediction]:
+    """Read an arm's predictions of the patients that its checkpoints were picked on.
+
+    Empty for an arm that picks nothing.
+
+    Raises
+    ------
+    CohortError
+        A patient did not pick the fold's checkpoint; it is named.
+    """
+    path = run.selection(arm)
+    if not path.is_file():
+        return []
+    picked = read_predictions(path, task=task)
+    roles = {fold.number: set(fold.select) for fold in read_splits(run.splits)}
+    strange = [p.patient_id for p in picked if p.patient_id not in roles.get(p.fold, ())]
+    if strange:
+        msg = f"{path}: {some(strange)} did not pick the checkpoint of their fold, says "
+        msg += f"{run.splits.name}; a threshold fixed on them could be fixed on who is tested: "
+        msg += "train again"
+        raise CohortError(msg)
+    return picked
