@@ -82,6 +82,8 @@ class MILModule(pl.LightningModule):
     def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Return the loss of the task, and that with all else the aggregator asks for."""
         output = self(batch)
+        if self.training:
+            self.objective.watch(output.logits_BC.detach())
 
         def bag_loss(logits_BC: Tensor) -> Tensor:
             return self.objective.loss(logits_BC, batch.target_BK).mean()

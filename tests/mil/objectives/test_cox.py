@@ -59,3 +59,13 @@ def test_it_says_a_risk_and_no_survival():
 def test_a_tile_shows_its_log_hazard_ratio():
     logits = torch.randn(2, 5, 1)
     assert torch.equal(Cox(n_times=2).tile_heads(logits)["tile_risk"], logits[..., 0])
+
+
+def test_risks_are_relative_to_the_mean_training_patient():
+    """Whatever constant a model's logits have in common, which the loss does not know."""
+    trained, asked = torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([[4.0]])
+    for shift in (0, 100):
+        objective = Cox(n_times=1)
+        objective.watch(trained + shift)
+        assert objective.outputs(asked + shift)[0, 0].item() == 1
+        assert objective.tile_heads(asked[None] + shift)["tile_risk"].item() == 1

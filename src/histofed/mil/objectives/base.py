@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Objective(nn.Module):
     """From logits to a loss, and to a prediction.
 
-    What it learns from the labels of the training patients (`prepare`) is held in buffers, which
-    are part of the model's weights.
+    What it learns from the training patients (`prepare`, `watch`) is held in buffers, which are
+    part of the model's weights.
 
     Attributes
     ----------
@@ -59,6 +59,9 @@ class Objective(nn.Module):
 
     def prepare(self, target_PK: Tensor) -> None:
         """Learn what the loss needs from the labels of all training patients."""
+
+    def watch(self, logits_BC: Tensor) -> None:
+        """Learn what a prediction needs from the logits of a training step."""
 
     def balance(self, target_PK: Tensor) -> None:
         """Weigh patients from now on so that every class counts alike.
