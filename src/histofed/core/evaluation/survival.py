@@ -183,7 +183,7 @@ class SurvivalMeasures(Measures):
         """Return Uno's C until the horizon of each resample (Uno et al. 2011)."""
         followed = Followed.of(rows)
         counted = followed.events_P & (followed.times_P < self.times[-1])
-        weights_RP = inverse_R(followed.in_sight_R(counts_RP)) ** 2
+        weights_RP = inverse_R(followed.before(followed.censoring_R(counts_RP))) ** 2
         weights_RP = np.where(counted & (counts_RP > 0), weights_RP, 0.0)
         return _part(*agreement(followed.pairs(), counts_RP, weights_RP))
 
@@ -217,8 +217,8 @@ class SurvivalMeasures(Measures):
         has them for the patients as they are.
         """
         followed, times = Followed.of(rows), self._usable(rows)
-        in_sight = followed.in_sight_R(counts_RP)
-        weights_RP = np.where(counts_RP > 0, inverse_R(in_sight), 0.0)
+        in_sight_RP = followed.before(followed.censoring_R(counts_RP))
+        weights_RP = np.where(counts_RP > 0, inverse_R(in_sight_RP), 0.0)
         values_TR = [
             _part(*agreement(followed.until(time), counts_RP, _events(weights_RP, followed, time)))
             for time in times
@@ -253,11 +253,12 @@ class SurvivalMeasures(Measures):
         """Return the integrated Brier score of each resample (Graf et al. 1999)."""
         followed, times = Followed.of(rows), self._usable(rows)
         survival_PT = self._survival(rows, times)
-        at_event_RP = np.where(counts_RP > 0, inverse_R(followed.in_sight_R(counts_RP)), 0.0)
+        curve_R = followed.censoring_R(counts_RP)
+        at_event_RP = np.where(counts_RP > 0, inverse_R(followed.before(curve_R)), 0.0)
         values_TR = []
         for column, time in enumerate(times):
             beyond = followed.times_P > time
-            at_time_R1 = inverse_R(followed.in_sight_at_R(counts_RP, time))
+            at_time_R1 = inverse_R(followed.at(curve_R, time))
             weights_RP = _events(at_event_RP, followed, time) + at_time_R1 * beyond
             squared_P = (survival_PT[:, column] - beyond) ** 2
             values_TR.append((counts_RP * weights_RP) @ squared_P / counts_RP.sum(axis=1))
