@@ -28,7 +28,7 @@ def test_a_patient_has_the_values_of_all_slides(tmp_path):
 def test_a_missing_column_and_a_torn_row_are_named(tmp_path):
     path = tmp_path / "cohort.csv"
     path.write_text(TABLE)
-    with pytest.raises(CohortError, match="shoe missing"):
+    with pytest.raises(CohortError, match="without column shoe"):
         read_columns(path, ["shoe"])
     path.write_text(TABLE + "p4,s6\n")
     with pytest.raises(CohortError, match="line 7, patient p4"):

@@ -7,7 +7,6 @@
       config.yaml            every option as it was used
       splits.csv             patient_id, fold, role
       fingerprints.h5        what each slide is known by, to compare a new cohort with
-      cohort.json            sites, and how well the features tell them apart
       <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
   <arm>/selection.csv    those of the patients that picked the checkpoints: thresholds are set on
                          them
@@ -60,11 +59,6 @@ class RunFolder:
     def splits(self) -> Path:
         """Who is in which fold."""
         return self.path / "splits.csv"
-
-    @property
-    def cohort(self) -> Path:
-        """What is told of the cohort itself, and needs its features."""
-        return self.path / "cohort.json"
 
     @property
     def metrics(self) -> Path:
@@ -129,7 +123,6 @@ class RunFolder:
             self.summary,
             self.report,
             self.splits,
-            self.cohort,
             self.fingerprints,
             self.path / "run.json",
         )

@@ -1,4 +1,4 @@
-"""``cohort.json``: what is told of a cohort from its features, so that evaluating needs none.
+"""How well the features of a run tell its sites apart, from what its slides are known by.
 
 Suffixes: P patients, D features.
 """
@@ -9,41 +9,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histofed.core.evaluation.base import attempt
+from histofed.core.leakage import patient_means
 from histofed.core.metrics.shift import site_known
-from histofed.errors import CohortError
+from histofed.io.fingerprints import read_fingerprints
 from histofed.mil.baseline import linear_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from histofed.core.cohort import Cohort
+    from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats, Labels
+    from histofed.io.runs import RunFolder
 
 MOST_FOLDS = 5
 
 
-def cohort_facts(cohort: Cohort, mean_features: Mapping[str, Floats]) -> dict[str, Any]:
-    """Return the patients of each site, and how well mean features tell the sites apart.
+def site_from_features(run: RunFolder, rows: Rows) -> dict[str, Any]:
+    """Return how well mean features tell the sites of the patients predicted.
 
-    Sites with fewer than two patients cannot be told out of fold, and are left out by name.
+    Sites with one patient cannot be told out of fold, and are left out by name.
+
+    Returns
+    -------
+    found
+        ``by_site`` and ``mean`` (AUROC), ``left_out``, and the ``reason`` where there are none.
     """
-    site_of = cohort.site_of
-    patients = [patient for patient in cohort.patients if patient in mean_features]
-    n_of = {site: list(site_of.values()).count(site) for site in cohort.sites}
-    alone = [site for site, n_patients in n_of.items() if n_patients < 2]
-    asked = [patient for patient in patients if site_of[patient] not in alone]
-    known: dict[str, Any] = {"by_site": {}, "mean": None, "left_out": alone, "reason": ""}
-    try:
-        found = site_known(
-            np.stack([mean_features[patient] for patient in asked]),
-            [site_of[patient] for patient in asked],
+    if not run.fingerprints.is_file():
+        reason = f"{run.fingerprints.name} is not in the run; train again"
+        return {"by_site": {}, "mean": None, "left_out": [], "reason": reason}
+    means = patient_means(read_fingerprints(run.fingerprints))
+    sites, n_patients = np.unique(rows.sites_P, return_counts=True)
+    alone = sites[n_patients < 2].tolist()
+    asked = rows.take(~np.isin(rows.sites_P, alone))
+    found, reason = attempt(
+        lambda: site_known(
+            np.array([means[patient] for patient in asked.patients_P.tolist()]),
+            asked.sites_P,
             _linear,
-            n_folds=min([MOST_FOLDS, *(n for n in n_of.values() if n >= 2)]),
+            n_folds=min([MOST_FOLDS, *n_patients[n_patients >= 2].tolist()]),
         )
-        known |= {"by_site": found.by_site, "mean": found.mean}
-    except CohortError as error:
-        known["reason"] = str(error)
-    return {"sites": n_of, "site_from_features": known}
+    )
+    return {
+        "by_site": found.by_site if found else {},
+        "mean": found.mean if found else None,
+        "left_out": alone,
+        "reason": reason,
+    }
 
 
 def _linear(features_PD: Floats, classes_P: Labels, asked_PD: Floats) -> Floats:

@@ -32,6 +32,7 @@ from histofed.io.metrics import write_metrics
 from histofed.io.runs import LOCAL, RunFolder, read_json
 from histofed.pipeline import terminal
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.cohort_facts import site_from_features
 from histofed.pipeline.predicted import read_arms, read_selection
 from histofed.pipeline.reporting import make_report
 from histofed.pipeline.study import stored_config, stored_table
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histofed.core.evaluation.base import Measures, Result
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.metrics.groups import StratifiedAuroc
     from histofed.core.metrics.intervals import Interval
     from histofed.core.tasks import Task
@@ -122,9 +124,14 @@ def evaluate(run: RunFolder, asked: Asked | None = None) -> Summary:
         for arm, predictions in predicted.items()
     ]
     summary, local_mean = evaluator.summary(arms)
+    site_known = site_from_features(run, reference)
     write_metrics(
         run.metrics,
-        about={"task": {"name": task.name, "kind": task.kind}, "asked": asdict(asked)},
+        about={
+            "task": {"name": task.name, "kind": task.kind},
+            "asked": asdict(asked),
+            "site_from_features": site_known,
+        },
         arms=arms,
         local_mean=local_mean,
     )
@@ -134,6 +141,7 @@ def evaluate(run: RunFolder, asked: Asked | None = None) -> Summary:
         measures=evaluator.measures,
         arms=arms,
         summary=summary,
+        site_known=site_known,
         confounder=asked.confounder,
     )
     return Summary(evaluator.measures, summary)
@@ -178,11 +186,10 @@ class _Evaluator:
     columns: Mapping[str, NDArray[np.str_]]
 
     def arm(
-        self, arm: str, predictions: Sequence[Prediction], *, picked: Sequence[Prediction]
+        self, arm: str, predictions: Sequence[Prediction], *, picked: Picked | None
     ) -> ArmEvaluation:
         """Return everything that is told of an arm."""
         rows, measures, how, asked = Rows.of(predictions), self.measures, self.how, self.asked
-        by_picked = Rows.of(picked) if picked else None
         confounded, no_confounder = self._confounded(rows)
         permuted, no_permutation = None, ""
         if asked.permutations:
@@ -193,7 +200,7 @@ class _Evaluator:
             arm=arm,
             rows=rows,
             result=measures.result(rows, how),
-            details=measures.details(rows, by_picked, how, sensitivity=asked.sensitivity),
+            details=measures.details(rows, picked, how, sensitivity=asked.sensitivity),
             sites=by_value(measures, rows, rows.sites_P, how),
             groups={
                 name: by_value(measures, rows, self.columns[name], how) for name in asked.groups

@@ -21,7 +21,7 @@ from histofed.errors import CohortError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.fingerprints import read_fingerprints, write_fingerprints
 from histofed.io.predictions import read_predictions
-from histofed.io.runs import LOCAL, RunFolder, write_json
+from histofed.io.runs import LOCAL, RunFolder
 from histofed.io.splits import read_splits, write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
@@ -29,7 +29,6 @@ from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.clinical import bags_for
-from histofed.pipeline.cohort_facts import cohort_facts
 from histofed.pipeline.models import fold_model, trained_models, weights_of
 from histofed.pipeline.study import (
     absolute,
@@ -181,8 +180,6 @@ def _start(
     folds = [replace(fold, test=tested) for fold in read_splits(source.splits)]
     write_splits(out.splits, folds)
     write_fingerprints(out.fingerprints, patients.fingerprints)
-    means = patient_means(patients.fingerprints)
-    write_json(out.cohort, cohort_facts(patients.cohort, means))
 
 
 def _predict(

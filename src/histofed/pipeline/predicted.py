@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from histofed.core.cohort import some
+from histofed.core.evaluation.picked import Picked
+from histofed.core.evaluation.rows import Rows
 from histofed.errors import CohortError
 from histofed.io.predictions import read_predictions
 from histofed.io.splits import read_splits
@@ -13,6 +15,9 @@ from histofed.pipeline.asking import task_of
 from histofed.pipeline.study import stored_config
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.core.types import Prediction
     from histofed.io.runs import RunFolder
@@ -51,25 +56,40 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
     }
 
 
-def read_selection(run: RunFolder, arm: str, task: Task) -> list[Prediction]:
+def read_selection(run: RunFolder, arm: str, task: Task) -> Picked | None:
     """Read an arm's predictions of the patients that its checkpoints were picked on.
 
-    Empty for an arm that picks nothing.
+    None for an arm that picks nothing.
 
     Raises
     ------
     CohortError
-        A patient did not pick the fold's checkpoint; it is named.
+        A patient has another role in the fold; the first ones are named.
     """
     path = run.selection(arm)
     if not path.is_file():
-        return []
+        return None
     picked = read_predictions(path, task=task)
-    roles = {fold.number: set(fold.select) for fold in read_splits(run.splits)}
-    strange = [p.patient_id for p in picked if p.patient_id not in roles.get(p.fold, ())]
+    folds = read_splits(run.splits)
+    role_of = {fold.number: fold.role_of for fold in folds}
+    # Models of another run were picked on its patients, who have no role in this one.
+    strange = [
+        each.patient_id
+        for each in picked
+        if role_of.get(each.fold, {}).get(each.patient_id) not in ("select", None)
+    ]
     if strange:
         msg = f"{path}: {some(strange)} did not pick the checkpoint of their fold, says "
         msg += f"{run.splits.name}; a threshold fixed on them could be fixed on who is tested: "
         msg += "train again"
         raise CohortError(msg)
-    return picked
+    return Picked(Rows.of(picked), _means_of(folds))
+
+
+def _means_of(folds: Sequence[Fold]) -> dict[int, tuple[int, ...]]:
+    """Return the first fold that tests a patient -> all that do: whose mean a prediction is."""
+    testing: dict[str, list[int]] = {}
+    for fold in folds:
+        for patient in fold.test:
+            testing.setdefault(patient, []).append(fold.number)
+    return {numbers[0]: tuple(numbers) for numbers in testing.values()}

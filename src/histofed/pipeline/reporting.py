@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from histofed.core.words import counted
 from histofed.io.atomic import atomic_path
-from histofed.io.runs import LOCAL, read_json
+from histofed.io.runs import LOCAL
 from histofed.pipeline.study import stored_config
 from histofed.report.forest import site_figure
 from histofed.report.html import write_report
@@ -18,7 +18,7 @@ from histofed.report.sections.trust import comparison, trust
 from histofed.report.training import curves_figure, rounds_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -41,7 +41,8 @@ def make_report(
     measures: Measures,
     arms: Sequence[ArmEvaluation],
     summary: Sequence[ArmSummary],
-    confounder: str | None = None,
+    site_known: Mapping[str, Any],
+    confounder: str | None,
 ) -> None:
     """Write every figure and the report."""
     config = stored_config(run)
@@ -51,12 +52,11 @@ def make_report(
         for each in shown
         for site, result in each.sites.items()
     ]
-    facts = read_json(run.cohort)["site_from_features"] if run.cohort.is_file() else None
     sections = [
         *sections_of(task, shown),
         _by_site(sites, measures),
         *comparison(shown, measures),
-        trust(shown, measures, site_known=facts, confounder=confounder),
+        trust(shown, measures, site_known=site_known, confounder=confounder),
         *_training(run),
         *_heatmaps(run),
     ]

@@ -14,7 +14,7 @@ from histofed.core.leakage import Fingerprint, patient_means
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.fingerprints import write_fingerprints
-from histofed.io.runs import RunFolder, write_json
+from histofed.io.runs import RunFolder
 from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
@@ -90,8 +90,6 @@ class Study:
 
     def start(self) -> None:
         """Remove the results of an earlier run, and write how this one is made."""
-        from histofed.pipeline.cohort_facts import cohort_facts
-
         self.run.clear()
         options = absolute(asdict(self.config))
         inputs = {
@@ -103,7 +101,6 @@ class Study:
         self.run.start(options, config_yaml=yaml, inputs=inputs)
         write_splits(self.run.splits, self.folds)
         write_fingerprints(self.run.fingerprints, self.fingerprints)
-        write_json(self.run.cohort, cohort_facts(self.cohort, self.mean_features))
 
 
 def open_study(config: TrainConfig) -> Study:

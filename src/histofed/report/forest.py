@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from histofed.core.words import counted
 from histofed.report import style
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def site_figure(results: Sequence[SiteResult], measures: Measures) -> Figure:
 
 def _counted(measures: Measures, counts: dict[str, int]) -> str:
     kinds = measures.in_words(counts)
-    return f"{counts['n_patients']} patients" + (f", {kinds}" if kinds else "")
+    return counted(counts["n_patients"], "patient") + (f", {kinds}" if kinds else "")
 
 
 def _limits(

@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from histofed.core.words import counted
 from histofed.report.words import POINT_NOTE, cannot, is_point
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _sites(report: Report) -> str:
 
 
 def _site_cell(result: Result, first: Result, metric: Metric) -> str:
-    count = "" if result.counts == first.counts else f"{result.counts['n_patients']} patients"
+    count = "" if result.counts == first.counts else counted(result.counts["n_patients"], "patient")
     return _number(result, metric, bar=True) + (f"<small>{count}</small>" if count else "")
 
 

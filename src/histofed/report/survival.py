@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from histofed.core.words import counted
 from histofed.report import style
 from histofed.report.words import p_words
 
@@ -83,4 +84,4 @@ def _at_risk(axes: Axes, groups: RiskGroups, ticks: np.ndarray, latest: float) -
 
 def _words(groups: RiskGroups, group: str) -> str:
     n_patients, n_events = groups.n_patients[group], groups.n_events[group]
-    return f"{group}: {n_patients} patients, {n_events} with the event"
+    return f"{group}: {counted(n_patients, 'patient')}, {n_events} with the event"

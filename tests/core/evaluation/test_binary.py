@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from histofed.core.evaluation.base import Resampling
 from histofed.core.evaluation.binary import METRICS, BinaryMeasures
+from histofed.core.evaluation.picked import Picked
 from histofed.core.metrics import brier, ece
 from histofed.core.metrics.comparison import delong
 from histofed.core.metrics.recalibration import recalibration
@@ -36,7 +37,7 @@ def counts(labels, called):
 
 def test_each_patient_is_called_at_the_threshold_of_its_own_fold(study):
     rows, picked = study
-    decision = BinaryMeasures().details(rows, picked, HOW, sensitivity=0.9).decision
+    decision = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=0.9).decision
     called = np.zeros(120, dtype=bool)
     for fold in (0, 1):
         here, tested = picked.folds_P == fold, rows.folds_P == fold
@@ -61,7 +62,7 @@ def test_each_patient_is_called_at_the_threshold_of_its_own_fold(study):
 
 def test_without_a_target_the_selection_patients_are_balanced_best(study):
     rows, picked = study
-    decision = BinaryMeasures().details(rows, picked, HOW, sensitivity=None).decision
+    decision = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=None).decision
     for fold, threshold in decision.thresholds.items():
         here = picked.take(picked.folds_P == fold)
 
@@ -74,16 +75,16 @@ def test_without_a_target_the_selection_patients_are_balanced_best(study):
 
 def test_the_tested_patients_do_not_move_their_threshold(study):
     rows, picked = study
-    before = BinaryMeasures().details(rows, picked, HOW, sensitivity=None)
+    before = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=None)
     other = rows.take(np.arange(0, 120, 2))
-    after = BinaryMeasures().details(other, picked, HOW, sensitivity=None)
+    after = BinaryMeasures().details(other, Picked(picked), HOW, sensitivity=None)
     assert before.decision.thresholds == after.decision.thresholds
     assert before.temperatures == after.temperatures
 
 
 def test_temperatures_are_the_most_likely_of_the_selection_patients(study):
     rows, picked = study
-    details = BinaryMeasures().details(rows, picked, HOW, sensitivity=None)
+    details = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=None)
     logit = np.log(rows.output_P) - np.log1p(-rows.output_P)
     cooled = np.empty(120)
     for fold, found in details.temperatures.items():
@@ -108,7 +109,7 @@ def test_temperatures_are_the_most_likely_of_the_selection_patients(study):
 
 def test_prevalence_delong_and_net_benefit(study):
     rows, picked = study
-    details = BinaryMeasures().details(rows, picked, HOW, sensitivity=None)
+    details = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=None)
     assert details.prevalence == rows.label_P.mean()
     assert details.delong == delong(rows.label_P, rows.output_P)
     curve = details.net_benefit
@@ -132,16 +133,16 @@ def test_an_arm_that_picks_nothing_has_no_threshold_and_says_why(study):
 def test_a_fold_whose_selection_patients_are_of_one_class_is_named(study):
     rows, picked = study
     one = picked.take((picked.folds_P == 0) | (picked.label_P == 1))
-    details = BinaryMeasures().details(rows, one, HOW, sensitivity=None)
+    details = BinaryMeasures().details(rows, Picked(one), HOW, sensitivity=None)
     assert "fold 2" in details.reasons["decision"]
     nobody = picked.take(picked.folds_P == 0)
-    details = BinaryMeasures().details(rows, nobody, HOW, sensitivity=None)
+    details = BinaryMeasures().details(rows, Picked(nobody), HOW, sensitivity=None)
     assert "fold 2: there are none" in details.reasons["decision"]
 
 
 def test_one_class_only_is_told_not_raised(rows_of):
     rows = rows_of(np.ones(8), np.linspace(0.1, 0.9, 8))
-    details = BinaryMeasures().details(rows, rows, HOW, sensitivity=None)
+    details = BinaryMeasures().details(rows, Picked(rows), HOW, sensitivity=None)
     assert set(details.reasons) == {"delong", "decision", "after"}
     assert details.before.slope is None
     assert "label 1" in details.before.reason

@@ -67,5 +67,5 @@ def test_a_site_without_a_class_says_so(rows_of):
     assert result.counts == {"n_patients": 4, "n_one": 2, "n_two": 2, "n_three": 0}
     assert MEASURES.in_words(result.counts) == "2 one, 2 two, 0 three"
     assert result.numbers["macro_auroc"] is None
-    assert "class(es) 2" in result.reasons["macro_auroc"]
+    assert "none is of class 2" in result.reasons["macro_auroc"]
     assert result.numbers["brier"] is not None

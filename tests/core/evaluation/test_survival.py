@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histofed.core.evaluation.base import Resampling
+from histofed.core.evaluation.picked import Picked
 from histofed.core.evaluation.risk_groups import risk_groups, standardised
 from histofed.core.evaluation.survival import SurvivalMeasures
 from histofed.core.survival.accuracy import brier_over_time, dynamic_auc
@@ -52,7 +53,7 @@ def test_in_one_fold_they_are_the_usual_statistics(rows_of):
     assert found["mean_auc"].value == pytest.approx(auc.mean)
     error = brier_over_time(time, event, rows.outputs_PV[:, 1:], at_T=TIMES)
     assert found["integrated_brier"].value == pytest.approx(error.mean)
-    at_times = MEASURES.details(rows, rows, HOW, sensitivity=None).at_times
+    at_times = MEASURES.details(rows, Picked(rows), HOW, sensitivity=None).at_times
     assert [each.auc.value for each in at_times] == pytest.approx(auc.values_T.tolist())
     assert [each.brier.value for each in at_times] == pytest.approx(error.values_T.tolist())
     for each in found.values():
@@ -89,8 +90,8 @@ def test_a_scale_for_each_fold_changes_no_order(rows_of):
     after = numbers(rows_of(rows.labels_PK, outputs, folds=rows.folds_P))
     assert after == before
     rescaled = rows_of(rows.labels_PK, outputs, folds=rows.folds_P)
-    ratio = MEASURES.details(rescaled, rows, HOW, sensitivity=None).hazard_ratio.ratio
-    expected = MEASURES.details(rows, rows, HOW, sensitivity=None).hazard_ratio.ratio
+    ratio = MEASURES.details(rescaled, Picked(rows), HOW, sensitivity=None).hazard_ratio.ratio
+    expected = MEASURES.details(rows, Picked(rows), HOW, sensitivity=None).hazard_ratio.ratio
     assert ratio.value == pytest.approx(expected.value)
 
 
@@ -119,7 +120,7 @@ def test_zero_events_are_told_with_the_patients(rows_of):
     assert set(result.reasons) == {"harrell_c", "uno_c", "mean_auc", "integrated_brier"}
     for reason in result.reasons.values():
         assert "p0, p1, p2, p3, p4 and 1 more: none of 6 patients had an event" in reason
-    details = MEASURES.details(none, none, HOW, sensitivity=None)
+    details = MEASURES.details(none, Picked(none), HOW, sensitivity=None)
     assert "had an event" in details.reasons["hazard_ratio"]
     assert "had an event" in details.groups["halves"].reason
 
@@ -152,7 +153,7 @@ def test_pairs_that_no_fold_has_are_told(rows_of):
 
 def test_groups_are_cut_where_the_selection_patients_are(rows_of):
     rows, picked = invent(rows_of, 60, n_folds=2), invent(rows_of, 40, seed=1, n_folds=2)
-    found = risk_groups(rows, picked, n_groups=2)
+    found = risk_groups(rows, Picked(picked), n_groups=2)
     high = np.zeros(60, dtype=bool)
     for fold in (0, 1):
         median = np.median(picked.output_P[picked.folds_P == fold])
@@ -164,14 +165,14 @@ def test_groups_are_cut_where_the_selection_patients_are(rows_of):
     assert found.n_events["high risk"] == event[high].sum()
     assert found.medians["high risk"] == kaplan_meier(time[high], event[high]).median
     assert found.log_rank.p_value == log_rank(time, event, high).p_value
-    thirds = risk_groups(rows, picked, n_groups=3)
+    thirds = risk_groups(rows, Picked(picked), n_groups=3)
     assert list(thirds.n_patients) == ["low risk", "middle risk", "high risk"]
     assert sum(thirds.n_patients.values()) == 60
 
 
 def test_a_risk_at_the_cut_is_low(rows_of):
     rows = rows_of([[1.0, 1], [2.0, 1], [3.0, 0]], [[1.0], [2.0], [3.0]])
-    assert risk_groups(rows, rows, n_groups=2).n_patients == {"low risk": 2, "high risk": 1}
+    assert risk_groups(rows, Picked(rows), n_groups=2).n_patients == {"low risk": 2, "high risk": 1}
 
 
 def test_the_hazard_ratio_is_of_risks_standardised_in_their_fold(rows_of):
@@ -180,7 +181,7 @@ def test_the_hazard_ratio_is_of_risks_standardised_in_their_fold(rows_of):
     for fold in (0, 1):
         here = z[rows.folds_P == fold]
         assert (here.mean(), here.std()) == pytest.approx((0, 1))
-    found = MEASURES.details(rows, rows, HOW, sensitivity=None).hazard_ratio
+    found = MEASURES.details(rows, Picked(rows), HOW, sensitivity=None).hazard_ratio
     assert found == hazard_ratio(*rows.labels_PK.T, z)
     flat = rows_of(rows.labels_PK, np.ones((60, 4)), folds=rows.folds_P)
     with pytest.raises(CohortError, match="30 patients of fold 1 have the risk 1"):

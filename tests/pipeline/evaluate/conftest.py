@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from histofed.core.leakage import Fingerprint
 from histofed.core.splits import Fold
 from histofed.core.types import Prediction
 from histofed.io.atomic import file_digest
+from histofed.io.fingerprints import write_fingerprints
 from histofed.io.predictions import write_predictions
-from histofed.io.runs import RunFolder, write_json
+from histofed.io.runs import RunFolder
 from histofed.io.splits import write_splits
 from histofed.io.tables import write_rows
 from histofed.pipeline.asking import task_of
@@ -102,8 +104,12 @@ def _start(
     options["task"] |= {"name": kind, "kind": kind, "sense": "Does it work?", **given}
     inputs = {"cohort_sha256": file_digest(cohort), "encoder": "toy", "recipe_digest": "0"}
     run.start(options, config_yaml="", inputs=inputs)
-    facts = {"by_site": {"Aachen": 0.9, "Bern": 0.7}, "mean": 0.8, "left_out": [], "reason": ""}
-    write_json(run.cohort, {"sites": {}, "site_from_features": facts})
+    generator = np.random.default_rng(1)
+    slides = [
+        Fingerprint(p, p, "", generator.normal(size=6) + 2.0 * (site_of[p] == "Bern"), 10)
+        for p in patients
+    ]
+    write_fingerprints(run.fingerprints, slides)
     return task_of(stored_config(run).task)
 
 

@@ -136,7 +136,7 @@ def refused(capsys, run, *options) -> str:
 
 def test_what_cannot_be_asked_is_refused(finished, tmp_path, capsys):
     run = finished(tmp_path, "survival", arms=("pooled",))
-    assert "column(s) shoe missing" in refused(capsys, run, "groups=[shoe]")
+    assert "without column shoe" in refused(capsys, run, "groups=[shoe]")
     assert "groups=[sex]" in refused(capsys, run, "confounder=sex")
     (tmp_path / "cohort.csv").write_text("other")
     message = refused(capsys, run, "groups=[sex]")

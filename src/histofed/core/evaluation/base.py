@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats
     from histofed.core.metrics.intervals import Interval
@@ -114,7 +115,7 @@ class Measures(ABC):
 
     @abstractmethod
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> Any:
         """Return what else is told of an arm's predictions; a dataclass.
 

@@ -19,6 +19,7 @@ from histofed.core.metrics.thresholds import decision_curve
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.intervals import Interval
     from histofed.core.metrics.thresholds import DecisionCurve
@@ -88,7 +89,7 @@ class BinaryMeasures(Measures):
         return Compared(found.interval, found.p_value)
 
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> BinaryDetails:
         """Return decisions, calibration and net benefit."""
         labels, probabilities = rows.label_P, rows.output_P

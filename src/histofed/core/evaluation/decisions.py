@@ -21,6 +21,7 @@ from histofed.core.metrics.thresholds import (
 )
 
 if TYPE_CHECKING:
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats
     from histofed.core.metrics.intervals import Interval
@@ -60,7 +61,7 @@ class Decision:
 
 
 def decided(
-    rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+    rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
 ) -> Decision:
     """Call every patient at the threshold of its fold.
 
@@ -76,13 +77,15 @@ def decided(
         As `by_fold`; or the tested patients are of one class.
     """
 
-    def fix(here: Rows) -> float:
+    def fix(here: Rows) -> tuple[float]:
+        labels, scores = here.label_P, here.output_P
         if sensitivity is None:
-            return threshold_of_best_balance(here.label_P, here.output_P)
-        return threshold_at_sensitivity(here.label_P, here.output_P, sensitivity=sensitivity)
+            return (threshold_of_best_balance(labels, scores),)
+        return (threshold_at_sensitivity(labels, scores, sensitivity=sensitivity),)
 
     both_classes(rows.label_P, rows.output_P)
-    thresholds = by_fold(rows, picked, fix, what="threshold")
+    fixed = by_fold(rows, picked, fix, what="threshold")
+    thresholds = {fold: value for fold, (value,) in fixed.items()}
     # The difference of two floating-point numbers has the right sign: called is called.
     above_P = rows.output_P - np.array([thresholds[fold] for fold in rows.folds_P.tolist()])
 

@@ -19,6 +19,7 @@ from histofed.core.metrics.ranks import auroc_R
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats, Labels
     from histofed.core.metrics.intervals import Interval
@@ -81,7 +82,7 @@ class MulticlassMeasures(Measures):
         return rows.label_P
 
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> MulticlassDetails:
         """Return the confusion of classes and each class against the rest."""
         confusion = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)

@@ -14,11 +14,13 @@ from histofed.core.evaluation.base import Measures, Metric, Resampling
 from histofed.core.metrics.discrimination import auprc, auroc
 from histofed.core.metrics.panel import Question, panel_auroc
 from histofed.core.metrics.ranks import auprc_R, auroc_R
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats, Labels, Mask
 
@@ -55,7 +57,7 @@ class MultilabelMeasures(Measures):
         return f"{counts['n_answers']} answers, {counts['n_positive_answers']} positive"
 
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> MultilabelDetails:
         """Return every question; one that nobody answers counts nobody."""
         asked: Mask = np.asarray(~np.isnan(rows.labels_PK).all(axis=0))
@@ -89,7 +91,7 @@ def over_questions(of: Callable[[Labels, Floats], float]) -> Callable[[Rows], fl
         values = [of(labels, scores) for labels, scores, _ in _answered(rows)]
         if not values:
             msg = f"panel: none of its {rows.labels_PK.shape[1]} questions has both answers among "
-            msg += f"these {len(rows)} patient(s); join the group with another"
+            msg += f"{counted(len(rows), 'patient')}; join the group with another"
             raise CohortError(msg)
         return float(np.mean(values))
 

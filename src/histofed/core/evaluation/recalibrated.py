@@ -16,6 +16,7 @@ from histofed.core.metrics.calibration import brier, ece
 from histofed.core.metrics.recalibration import CLOSEST_TO_CERTAIN, recalibration, temperature
 
 if TYPE_CHECKING:
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats, Labels
     from histofed.core.metrics.intervals import Interval
@@ -54,7 +55,7 @@ def calibration(labels_P: Labels, probabilities_P: Floats) -> Calibration:
     )
 
 
-def tempered(rows: Rows, picked: Rows | None) -> tuple[Floats, dict[int, float]]:
+def tempered(rows: Rows, picked: Picked | None) -> tuple[Floats, dict[int, float]]:
     """Return probabilities at the temperature of each patient's fold, and fold -> temperature.
 
     The logit is divided by the temperature (Guo et al. 2017); no patient of a fold passes another.
@@ -65,11 +66,12 @@ def tempered(rows: Rows, picked: Rows | None) -> tuple[Floats, dict[int, float]]
         As `by_fold`: in some fold no temperature is best.
     """
 
-    def fix(here: Rows) -> float:
+    def fix(here: Rows) -> tuple[float]:
         logits = _logit(here.output_P)
-        return temperature(here.label_P, np.stack([np.zeros_like(logits), logits], axis=1))
+        return (temperature(here.label_P, np.stack([np.zeros_like(logits), logits], axis=1)),)
 
-    temperatures = by_fold(rows, picked, fix, what="temperature")
+    fixed = by_fold(rows, picked, fix, what="temperature")
+    temperatures = {fold: value for fold, (value,) in fixed.items()}
     of_patient = np.array([temperatures[fold] for fold in rows.folds_P.tolist()])
     return 1 / (1 + np.exp(-_logit(rows.output_P) / of_patient)), temperatures
 

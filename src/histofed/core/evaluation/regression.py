@@ -19,6 +19,7 @@ from histofed.errors import CohortError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats, Mask
     from histofed.core.metrics.intervals import Interval
@@ -82,7 +83,7 @@ class RegressionMeasures(Measures):
         return "" if len(self.quantities) == 1 else f"{counts['n_known']} numbers known"
 
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> RegressionDetails:
         """Return every quantity."""
         tests = [_p_value(truth, predicted) for truth, predicted, _ in _known(rows)]

@@ -16,6 +16,7 @@ from histofed.core.survival.kaplan_meier import kaplan_meier, log_rank
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats
     from histofed.core.survival.kaplan_meier import KaplanMeier, LogRank
@@ -56,7 +57,7 @@ class RiskGroups:
     curves: dict[str, KaplanMeier] = field(metadata=NOT_RECORDED)
 
 
-def risk_groups(rows: Rows, picked: Rows | None, *, n_groups: int) -> RiskGroups:
+def risk_groups(rows: Rows, picked: Picked | None, *, n_groups: int) -> RiskGroups:
     """Part patients into two or three groups of risk.
 
     The cuts come from the selection patients, who were not trained on and are not reported: cut at

@@ -20,11 +20,13 @@ from histofed.core.evaluation.within_folds import Followed, agreement, inverse_R
 from histofed.core.survival.accuracy import brier_over_time
 from histofed.core.survival.cox import HazardRatio, hazard_ratio
 from histofed.core.survival.kaplan_meier import kaplan_meier
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
     from histofed.core.metrics.inputs import Floats
     from histofed.core.metrics.intervals import Interval
@@ -136,7 +138,7 @@ class SurvivalMeasures(Measures):
         return rows.labels_PK[:, 1]
 
     def details(
-        self, rows: Rows, picked: Rows | None, how: Resampling, *, sensitivity: float | None
+        self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> SurvivalDetails:
         """Return accuracy at each time, hazard ratio and risk groups."""
         groups, reasons = {}, {}
@@ -171,8 +173,8 @@ class SurvivalMeasures(Measures):
         Followed.of(rows)
         found = float(of_R(rows, np.ones((1, len(rows))))[0])
         if np.isnan(found):
-            msg = f"{what}: of these {len(rows)} patient(s) none was seen to outlive an event of "
-            msg += "another of the same fold, so no pair can be compared; follow up longer or "
+            msg = f"{what}: of {counted(len(rows), 'patient')} none was seen to outlive an event "
+            msg += "of another of the same fold, so no pair can be compared; follow up longer or "
             msg += "take more patients"
             raise CohortError(msg)
         return found
@@ -181,7 +183,7 @@ class SurvivalMeasures(Measures):
         """Return Uno's C until the horizon of each resample (Uno et al. 2011)."""
         followed = Followed.of(rows)
         counted = followed.events_P & (followed.times_P < self.times[-1])
-        weights_RP = inverse_R(followed.in_sight_R(counts_RP)) ** 2
+        weights_RP = inverse_R(followed.before(followed.censoring_R(counts_RP))) ** 2
         weights_RP = np.where(counted & (counts_RP > 0), weights_RP, 0.0)
         return _part(*agreement(followed.pairs(), counts_RP, weights_RP))
 
@@ -198,8 +200,9 @@ class SurvivalMeasures(Measures):
         usable = tuple(time for time in self.times if first <= time < last)
         if not usable:
             asked = ", ".join(f"{time:g}" for time in self.times)
-            msg = f"accuracy over time: the task asks at {asked}; of these {len(rows)} patient(s) "
-            msg += f"the first event is at {first:g} and the last is lost from sight at {last:g}"
+            msg = f"accuracy over time: the task asks at {asked}, and of "
+            msg += f"{counted(len(rows), 'patient')} the first event is at {first:g} and the last "
+            msg += f"is lost from sight at {last:g}"
             raise CohortError(msg)
         return usable
 
@@ -214,8 +217,8 @@ class SurvivalMeasures(Measures):
         has them for the patients as they are.
         """
         followed, times = Followed.of(rows), self._usable(rows)
-        in_sight = followed.in_sight_R(counts_RP)
-        weights_RP = np.where(counts_RP > 0, inverse_R(in_sight), 0.0)
+        in_sight_RP = followed.before(followed.censoring_R(counts_RP))
+        weights_RP = np.where(counts_RP > 0, inverse_R(in_sight_RP), 0.0)
         values_TR = [
             _part(*agreement(followed.until(time), counts_RP, _events(weights_RP, followed, time)))
             for time in times
@@ -250,11 +253,12 @@ class SurvivalMeasures(Measures):
         """Return the integrated Brier score of each resample (Graf et al. 1999)."""
         followed, times = Followed.of(rows), self._usable(rows)
         survival_PT = self._survival(rows, times)
-        at_event_RP = np.where(counts_RP > 0, inverse_R(followed.in_sight_R(counts_RP)), 0.0)
+        curve_R = followed.censoring_R(counts_RP)
+        at_event_RP = np.where(counts_RP > 0, inverse_R(followed.before(curve_R)), 0.0)
         values_TR = []
         for column, time in enumerate(times):
             beyond = followed.times_P > time
-            at_time_R1 = inverse_R(followed.in_sight_at_R(counts_RP, time))
+            at_time_R1 = inverse_R(followed.at(curve_R, time))
             weights_RP = _events(at_event_RP, followed, time) + at_time_R1 * beyond
             squared_P = (survival_PT[:, column] - beyond) ** 2
             values_TR.append((counts_RP * weights_RP) @ squared_P / counts_RP.sum(axis=1))

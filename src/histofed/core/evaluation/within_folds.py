@@ -78,21 +78,12 @@ class Followed:
             beyond = self.times_P[rows] > time
             yield rows, had[:, None] & beyond, _agree(self.risks_P[rows])
 
-    def in_sight_R(self, counts_RP: Floats) -> Floats:
-        """Return for each resample the censoring curve just before each patient's time, ``(R, P)``.
+    def censoring_R(self, counts_RP: Floats) -> Floats:
+        """Return `censoring_curve` of each resample, of all folds together, ``(R, 1 + T)``.
 
-        `censoring_curve` of the drawn patients of all folds: censoring knows no model.
+        Censoring knows no model. The first column is before anything happened, the others are from
+        each distinct time on; `before` and `at` read them.
         """
-        before: Labels = np.searchsorted(np.unique(self.times_P), self.times_P)
-        return self._curve_R(counts_RP, before)
-
-    def in_sight_at_R(self, counts_RP: Floats, time: float) -> Floats:
-        """Return for each resample the censoring curve at a time, ``(R, 1)``."""
-        after: Labels = np.searchsorted(np.unique(self.times_P), [time], side="right")
-        return self._curve_R(counts_RP, after)
-
-    def _curve_R(self, counts_RP: Floats, n_drops: Labels) -> Floats:
-        """Return the curve of each resample after its first drops, ``(R, len(n_drops))``."""
         order = np.lexsort((~self.events_P, self.times_P))  # events leave the risk set first
         ordered = counts_RP[:, order]
         left_RP = ordered[:, ::-1].cumsum(axis=1)[:, ::-1]
@@ -105,8 +96,16 @@ class Followed:
             censored_RT, at_risk_RT, out=np.zeros_like(at_risk_RT), where=censored_RT > 0
         )
         curve_RT = np.cumprod(stayed_RT, axis=1)
-        full_RT = np.concatenate([np.ones((len(curve_RT), 1)), curve_RT], axis=1)
-        return np.asarray(full_RT[:, n_drops])
+        return np.concatenate([np.ones((len(curve_RT), 1)), curve_RT], axis=1)
+
+    def before(self, curve_R: Floats) -> Floats:
+        """Return a censoring curve just before each patient's time, ``(R, P)``."""
+        return np.asarray(curve_R[:, np.searchsorted(np.unique(self.times_P), self.times_P)])
+
+    def at(self, curve_R: Floats, time: float) -> Floats:
+        """Return a censoring curve at a time, ``(R, 1)``."""
+        after = np.searchsorted(np.unique(self.times_P), [time], side="right")
+        return np.asarray(curve_R[:, after])
 
 
 def agreement(

@@ -53,7 +53,7 @@ def trust(
     arms: Sequence[ArmEvaluation],
     measures: Measures,
     *,
-    site_known: Mapping[str, Any] | None,
+    site_known: Mapping[str, Any],
     confounder: str | None,
 ) -> Section:
     """Return what says where the first arm may be wrong.
@@ -61,7 +61,7 @@ def trust(
     Parameters
     ----------
     site_known
-        ``cohort.json``'s word on how well the features tell the site; None for a run without.
+        How well the features tell the site: ``by_site``, ``mean``, or the ``reason`` why not.
     confounder
         Name of the column within whose values patients were compared; None for none.
     """
@@ -113,9 +113,7 @@ def _coverage(arm: ArmEvaluation) -> Iterable[Table]:
         )
 
 
-def _site_known(found: Mapping[str, Any] | None) -> Iterable[Table]:
-    if found is None:
-        return
+def _site_known(found: Mapping[str, Any]) -> Iterable[Table]:
     if found["reason"]:
         yield Table(
             columns=("hospital", "told from the features"),
