@@ -302,6 +302,8 @@ def test_only_our_classes_are_ever_loaded(override):
         ("tile", "mpp=-1"),
         ("tile", "tiling.min_tissue=3"),
         ("evaluate", "n_resamples=0"),
+        ("evaluate", "sensitivity=0"),
+        ("evaluate", "permutations=-1"),
         ("explain", "head=liver"),
         ("explain", "pictures=-1"),
         ("review", "port=99999999"),

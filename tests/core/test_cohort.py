@@ -26,7 +26,6 @@ def slide(patient: str, site: str = "A", number: int = 1) -> Slide:
         ([slide("P1"), slide("P2")], {"P1": (0.0,)}, "patients without a label: P2"),
         ([slide("P1")], {"P1": ()}, r"\[0\] numbers"),
         ([slide("P1")], {"P1": (math.inf,)}, "infinite label: P1"),
-        ([slide("P1")], {"P1": (math.nan, math.nan)}, "nothing is known: P1; leave them out"),
         (
             [slide("P1"), slide("P2")],
             {"P1": (0.0,), "P2": (0.0, 1.0)},

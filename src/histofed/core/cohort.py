@@ -24,7 +24,8 @@ class Cohort:
     slides
         In the order of the table.
     labels
-        ``patient_id`` -> what the table says (see `histofed.core.tasks`).
+        ``patient_id`` -> what the table says (see `histofed.core.tasks`); NaN throughout for
+        patients who are only predicted.
     """
 
     name: str
@@ -52,9 +53,6 @@ class Cohort:
             raise CohortError(msg)
         if strange := sorted(p for p, label in self.labels.items() if math.inf in map(abs, label)):
             msg = f"patients with an infinite label: {some(strange)}; correct the table"
-            raise CohortError(msg)
-        if unknown := sorted(p for p, label in self.labels.items() if all(map(math.isnan, label))):
-            msg = f"patients of whom nothing is known: {some(unknown)}; leave them out"
             raise CohortError(msg)
         if unlabelled := sorted(sites.keys() - self.labels.keys()):
             msg = f"patients without a label: {some(unlabelled)}; leave them out or label them"
