@@ -4,9 +4,10 @@ Run `python benchmarks/survival.py [--quick] [--json FILE] [--table FILE]`.
 
 Four cohorts of the TCGA clinical data resource (Liu et al. 2018, Cell,
 10.1016/j.cell.2018.02.052): age, sex (but of breast), stage and, of mesothelioma, histology, in a
-linear Cox model. Stage is the main stage as a number, 1 to 4; what is not known is replaced as in
-training (`histofed.core.clinical`), with the training patients of the fold alone. Five folds of
-whole sites (the tissue source site of the barcode); each is tested by a model of the other four.
+linear Cox model. Stage is the main stage as a number, 1 to 4; what is not known is replaced as
+`histofed train` does it (`histofed.core.clinical_encoding`), with the training patients of the fold
+alone. Five folds of whole sites (the tissue source site of the barcode); each is tested by a model
+of the other four.
 
 c, sd
     Mean and standard deviation over the five folds of Harrell's C within the fold. The folds are

@@ -33,7 +33,9 @@ def test_slides_that_contradict_one_another_are_refused(table):
 
 
 def test_a_column_that_is_missing_is_named(table):
-    with pytest.raises(CohortError, match=r"stage missing; the table has patient_id, slide_id"):
+    with pytest.raises(
+        CohortError, match=r"without column stage; the table has patient_id, slide_id"
+    ):
         read_cells(table, ("age", "stage"), {"P1"})
 
 

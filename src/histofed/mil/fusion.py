@@ -12,8 +12,8 @@ modalities of Arevalo, Solorio, Montes-y-Gomez and Gonzalez 2017, arXiv:1702.019
     g &= \sigma(W_g\,[z, x]), \qquad \mathrm{logit} = C h
 
 so that either decides how much the other counts. z is the aggregator's embedding, x the covariates
-as `histofed.core.clinical` encodes them. The aggregator's own logits are not used, and what alone
-makes them is not trained.
+as `histofed.core.clinical_encoding` makes them. The aggregator's own logits are not used, and what
+alone makes them is not trained.
 
 Suffixes: B bags, C logits, E embedding, F covariates, H fused.
 """

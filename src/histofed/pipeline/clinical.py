@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histofed.core.clinical import add_sums, covariates, encoding_of
+from histofed.core.clinical import covariates
+from histofed.core.clinical_encoding import add_sums, encoding_of
 from histofed.errors import ConfigError
 from histofed.io.clinical import read_cells
 from histofed.io.tables import COHORT_COLUMNS
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from histofed.core.clinical import Covariates, Encoding, Value
+    from histofed.core.clinical import Covariates
+    from histofed.core.clinical_encoding import Encoding, Value
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold

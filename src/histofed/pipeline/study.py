@@ -20,13 +20,15 @@ from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.clinical import covariates_of
+from histofed.pipeline.fitness import check_fitness
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histofed.core.clinical import Covariates, Encoding
+    from histofed.core.clinical import Covariates
+    from histofed.core.clinical_encoding import Encoding
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
@@ -107,7 +109,7 @@ def open_study(config: TrainConfig) -> Study:
     Raises
     ------
     ConfigError
-        The run folder holds a run already.
+        The run folder holds a run already, or options do not suit the task.
     CohortError, StoreError
         Tables or features are at fault.
     """
@@ -117,6 +119,7 @@ def open_study(config: TrainConfig) -> Study:
     run = RunFolder(Path(config.run))
     check_folder(run, overwrite=config.overwrite)
     task = task_of(config.task)
+    check_fitness(config, task)
     cohort = read_cohort(Path(config.cohort), task)
     known = covariates_of(config.clinical, Path(config.cohort), cohort, task)
     folds = folds_of(config.splits, cohort, task)
