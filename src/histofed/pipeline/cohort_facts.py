@@ -13,7 +13,6 @@ from histofed.core.evaluation.base import attempt
 from histofed.core.leakage import patient_means
 from histofed.core.metrics.shift import site_known
 from histofed.io.fingerprints import read_fingerprints
-from histofed.mil.baseline import linear_classes
 
 if TYPE_CHECKING:
     from histofed.core.evaluation.rows import Rows
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from histofed.io.runs import RunFolder
 
 MOST_FOLDS = 5
+
+PENALTY = 100.0
+"""That of `histofed.mil.baseline`, which cannot be imported where there is no torch."""
 
 
 def site_from_features(run: RunFolder, rows: Rows) -> dict[str, Any]:
@@ -57,5 +59,10 @@ def site_from_features(run: RunFolder, rows: Rows) -> dict[str, Any]:
 
 
 def _linear(features_PD: Floats, classes_P: Labels, asked_PD: Floats) -> Floats:
-    """Return the score of each class by the linear model that every model is read beside."""
-    return linear_classes(features_PD, classes_P, asked_PD, int(classes_P.max()) + 1)
+    """Return the probability of each class, of a regression shrunk like the linear baseline's."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / PENALTY, max_iter=2000))
+    return np.asarray(model.fit(features_PD, classes_P).predict_proba(asked_PD))
