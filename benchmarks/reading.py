@@ -44,7 +44,7 @@ from histofed.extract.reading import read_batches
 from histofed.extract.resampling import resampled
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import open_slide
-from histofed.io.readers.tiff_levels import cached_memory
+from histofed.io.readers.decoders import cached_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

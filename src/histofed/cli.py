@@ -33,6 +33,7 @@ VERBS = {
     "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
+    "predict": "the models of a run on other patients",
     "evaluate": "metrics with intervals, figures and the report of a run",
     "explain": "scores per tile and heatmaps of a run",
     "review": "the pathologist's page of a run",
@@ -60,12 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Console().print(f"histofed {histofed.__version__}")
         return 0
     verb, *overrides = arguments
-    if verb == "encoders" and overrides[:1] == ["show"] and len(overrides) == 2:
-        overrides = [overrides[1] if overrides[1].startswith("-") else f"name={overrides[1]}"]
     if verb not in VERBS:
         errors.print(f"[red]histofed: {escape(verb)} is not a verb.[/] One of: {', '.join(VERBS)}")
         return REFUSED
     try:
+        if verb == "encoders" and overrides[:1] == ["show"]:
+            overrides = _to_show(overrides[1:])
         if any(argument in ("-h", "--help") for argument in overrides):
             from histofed.pipeline.usage import usage
 
@@ -84,6 +85,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print(f"histofed {verb}: stopped; what was finished is kept")
         return INTERRUPTED
+
+
+def _to_show(words: list[str]) -> list[str]:
+    """Return the options that ``encoders show NAME`` is short for."""
+    if any(word.startswith("-") for word in words):
+        return words
+    if len(words) != 1:
+        msg = "`show` takes the name of one encoder, as in `histofed encoders show virchow2`; "
+        msg += "`histofed encoders` lists all of them"
+        raise ConfigError(msg)
+    return [f"name={words[0]}"]
 
 
 def _refuse(verb: str, error: Exception) -> int:
@@ -107,10 +119,11 @@ def _through_hydra(verb: str, overrides: list[str]) -> int:
     """Hand over to Hydra for its flags; every job runs the same verb."""
     import hydra
 
-    from histofed.pipeline.config import check_options, checked, config_dir
+    from histofed.pipeline.config import check_options, checked, config_dir, quoted
     from histofed.pipeline.several import with_several
 
     flags, options = _apart(overrides)
+    options = [quoted(each) for each in options]
     if not {"--config-dir", "-cd", "--package", "-p"} & set(flags):  # these bring other names
         check_options(verb, options)
         options = with_several(options)

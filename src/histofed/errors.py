@@ -19,8 +19,17 @@
     └── FederationError      the exchange between sites failed
         └── UpdateRefused    one site's update was refused              (also ValueError)
 
-Every message names the thing, the rule, the value found and the remedy.
+Every message names the thing, the rule, the value found and the remedy; `did_you_mean` is that of a
+misspelt name.
 """
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class HistofedError(Exception):
@@ -85,3 +94,24 @@ class FederationError(HistofedError):
 
 class UpdateRefused(FederationError, ValueError):
     """One site's update was refused by the gate."""
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], *, prefix: str = "", n: int = 1, cutoff: float = 0.6
+) -> str:
+    """Return `` Did you mean PREFIXthis?`` with the names nearest to a word; empty if none is near.
+
+    Capitals, hyphens and points make no difference: people write H-optimus-0 and v1.5.
+
+    Parameters
+    ----------
+    n, cutoff
+        How many are named at most, and how near they must be, from 0 to 1 (the same).
+    """
+    names = {_plain(name): name for name in known}
+    near = difflib.get_close_matches(_plain(word), names, n=n, cutoff=cutoff)
+    return f" Did you mean {' or '.join(prefix + names[each] for each in near)}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")

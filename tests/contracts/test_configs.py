@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from histofed.cli import VERBS
+from histofed.cli import VERBS, main
 from histofed.core.tasks import BinaryTask
 from histofed.errors import ConfigError, HistofedError
 from histofed.pipeline import build
@@ -24,6 +24,7 @@ from histofed.pipeline.schema import SCHEMAS
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 REQUIRED = {
+    "predict": ["run=r", "cohort=c", "features=f", "out=o"],
     "evaluate": ["run=r"],
     "explain": ["run=r"],
     "review": ["run=r"],
@@ -169,6 +170,25 @@ def test_refusals_name_the_key_and_what_is_allowed(verb, override, words):
 def test_the_nearest_name_is_offered():
     assert "Did you mean trainer.max_epochs?" in refusal("train", "trainer.max_epoch=3")
     assert "Did you mean cancer=lung?" in refusal("train", "cancer=lng")
+    assert "Did you mean encoder=uni?" in refusal("extract", "encoder=UNI")
+    assert "Did you mean encoder=h_optimus_0?" in refusal("extract", "encoder=H-optimus-0")
+    assert "Did you mean tiling.size_px?" in refusal("extract", "size_px=256")
+    assert "Did you mean encoder.weights?" in refusal("extract", "weights=uni.bin")
+
+
+@pytest.mark.parametrize(
+    "folder", ["köln", "a=b", "with space (1)", "it's", "a:b", "c\\d", "~nobody-here/x"]
+)
+def test_any_name_of_a_folder_is_read_as_it_is_typed(folder):
+    assert compose("extract", [f"work={folder}"]).work == folder
+
+
+def test_the_home_of_whoever_types_is_put_in(monkeypatch, capsys):
+    """Shells do that at the beginning of a word only, and this is the middle of one."""
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert compose("extract", ["encoder.weights=~/uni.bin"]).encoder.weights == "/home/ann/uni.bin"
+    assert main(["extract", "slides=~/slides (2)", "--cfg", "job"]) == 0
+    assert "slides: /home/ann/slides (2)\n" in capsys.readouterr().out
 
 
 def test_a_task_of_another_cancer_is_refused():
@@ -219,6 +239,7 @@ def test_only_our_classes_are_ever_loaded(override):
         ("federate", "federation.epochs_per_round=0"),
         ("federate", "compare=[globally]"),
         ("extract", "batch_size=0"),
+        ("extract", "batch_size=100000"),
         ("extract", "engine=steam"),
         ("tile", "mpp=-1"),
         ("tile", "tiling.min_tissue=3"),

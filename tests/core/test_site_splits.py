@@ -90,7 +90,7 @@ def test_a_consortium_of_forty_sites_is_solved_soon_and_well():
 @pytest.mark.parametrize(
     ("counts_SC", "said"),
     [
-        ([[5, 5], [5, 0], [5, 0]], r"class 1 are at 1 site\(s\) \(S00\), too few for 3 folds"),
+        ([[5, 5], [5, 0], [5, 0]], r"class 1 are at 1 site \(S00\), too few for 3 folds"),
         ([[5, 0], [5, 0]], "class 1 has 0 patient"),
         ([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], None),
         ([[1, 1], [1, 1]], "class 0 has 2 patient"),

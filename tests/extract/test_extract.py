@@ -90,6 +90,8 @@ def test_the_recipe_remembers_tiles_tissue_and_encoder(encoder) -> None:
     recipe = feature_recipe(SPEC, TISSUE, encoder)
     assert (recipe.spec, recipe.tissue) == (SPEC, TISSUE.record)
     assert (recipe.encoder, recipe.encoder_digest) == ("efficientnet_lite0", encoder.digest)
+    assert recipe.weights_digest == encoder.weights_digest
+    assert len(recipe.weights_digest) == 64
 
 
 @pytest.mark.parametrize("spec", [TileSpec(size_px=256), TileSpec(mpp=0.25)])

@@ -73,8 +73,31 @@ def test_every_slide_gets_its_own_features_in_order(sizes, batch_size, read_size
                 feed.add(slide, numbers, flat_tiles(grey[numbers]))
     for slide, grey in zip(slides, greys, strict=True):
         np.testing.assert_array_equal(slide.features.result()["toy"], np.stack([grey] * 3, axis=1))
-    n_batches, parts_each = -(-sum(sizes) // batch_size), -(-batch_size // AT_ONCE)
-    assert module.calls == [AT_ONCE] * n_batches * parts_each
+    whole, rest = divmod(sum(sizes), batch_size)
+    n_parts = whole * -(-batch_size // AT_ONCE) + -(-rest // AT_ONCE)  # no more than tiles need
+    assert module.calls == [AT_ONCE] * n_parts
+
+
+@pytest.mark.parametrize(("fills_up", "shapes"), [(True, [8, 8]), (False, [8, 1])])
+def test_the_last_batch_is_filled_up_where_the_network_gets_it_whole(
+    fills_up, shapes, monkeypatch
+) -> None:
+    """On a GPU features would depend on the number of tiles; on a CPU black is a waste."""
+    monkeypatch.setattr("histofed.extract.feed.has_shape_of_batch", lambda _: fills_up)
+    seen: list[np.ndarray] = []
+
+    class Seen(Later):
+        def start(self, tiles: torch.Tensor, names: tuple[str, ...]) -> Later.Started:
+            seen.append(tiles.numpy().copy())
+            return super().start(tiles, names)
+
+    monkeypatch.setattr("histofed.extract.feed.Transfers", Seen)
+    with EncoderFeed({"toy": toy(MeanColour())}, batch_size=8) as feed:
+        slide = feed.expect(9, ["toy"])
+        feed.add(slide, np.arange(9), flat_tiles(range(1, 10)))
+    assert [len(tiles) for tiles in seen] == shapes
+    assert not seen[1][1:].any()
+    assert slide.features.result()["toy"][:, 0].tolist() == list(range(1, 10))
 
 
 def test_features_change_in_no_bit_with_place_and_neighbours() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import ndimage
 
 from histofed.core.quality import FLAGS, bits, first_flag
@@ -173,6 +174,15 @@ def test_white_light_through_a_stain_passes(test_data) -> None:
     assert foreign_light(np.full((20, 20, 3), 243, np.uint8)) == ""
 
 
+@pytest.mark.parametrize("name", [CMU, TCGA])
+def test_glass_in_the_hue_of_a_stain_is_not_taken_for_tissue(test_data, name) -> None:
+    """RGB whose file says YCbCr: glass becomes magenta, and tissue green."""
+    with open_slide(test_data / name, fallback_mpp=1.0) as slide:
+        right = slide.thumbnail(8.0)
+    wrong = Image.frombytes("YCbCr", right.shape[1::-1], right.tobytes()).convert("RGB")
+    assert "glass in magenta" in foreign_light(np.asarray(wrong))
+
+
 def fluorescence(size_px: int = 900) -> np.ndarray:
     generator = np.random.default_rng(0)
     picture = np.zeros((size_px, size_px, 3))
@@ -214,7 +224,9 @@ def test_wrong_colours_are_refused_and_let_through_flagged(test_data) -> None:
         tiled(QUALITY)
     tiles = tiled(replace(QUALITY, allow_off_stain=True))
     assert (tiles.flags_N & bits(["off_stain"]) > 0).all()
-    with pytest.raises(NoTissue, match=r"all \d+ tiles .*off_stain \d+.*quality\.drop"):
+    with pytest.raises(
+        NoTissue, match=r"of \d+ tiles with tissue all are dropped \(off_stain \d+.*quality\.drop"
+    ):
         tiled(replace(QUALITY, allow_off_stain=True, drop=("off_stain",)))
 
 

@@ -55,7 +55,7 @@ def test_below_the_quorum_the_run_ends_with_every_reason(toy):
     answers = {site: answer(server, toy, site, float("inf")) for site in "ab"}
     answers["c"] = answer(server, toy, "c", 1.0)
     with pytest.raises(
-        FederationError, match=r"1 update\(s\) accepted of 3 .* quorum is 2"
+        FederationError, match=r"1 update accepted of 3 sites.* quorum is 2"
     ) as info:
         server.close(answers)
     assert "site a, round 1" in str(info.value)

@@ -138,6 +138,24 @@ def test_a_silent_owner_elsewhere_loses_its_claim_by_age_alone(tmp_path: Path) -
     assert not queue.is_held(queue.attempts("a"))
 
 
+def test_a_sign_of_life_from_the_future_counts_only_while_it_moves(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """As a machine leaves it whose clock was ahead, where the file system goes by its clock."""
+    queue, year_s, passed_s = WorkQueue(tmp_path, stale_after_s=300), 3e7, [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: passed_s[0])
+    queue.claim("a", "key", history=[])
+    grow_old(queue, "a", by_s=-year_s)
+    assert queue.is_held(queue.attempts("a"))
+    passed_s[0] += 290
+    assert queue.is_held(queue.attempts("a"))
+    grow_old(queue, "a", by_s=-year_s - 10)
+    passed_s[0] += 290
+    assert queue.is_held(queue.attempts("a"))
+    passed_s[0] += 301
+    assert not queue.is_held(queue.attempts("a"))
+
+
 def test_the_clock_of_this_machine_is_not_asked(tmp_path: Path, monkeypatch) -> None:
     queue = WorkQueue(tmp_path, stale_after_s=300)
     monkeypatch.setattr(time, "time", lambda: 9e9)

@@ -10,7 +10,6 @@ from histofed.errors import CohortError
 from histofed.io.tables import (
     read_cohort,
     read_slides,
-    with_mpp_table,
     write_rows,
 )
 
@@ -87,8 +86,8 @@ def test_a_missing_table_is_refused_with_what_it_should_hold(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("header", "missing"),
     [
-        ("patient_id,slide_id,site,path", "column(s) EGFR missing"),
-        ("patient,slide_id,path,EGFR", "column(s) patient_id, site missing"),
+        ("patient_id,slide_id,site,path", "without column EGFR; the table has"),
+        ("patient,slide_id,path,EGFR", "without columns patient_id, site; the table has"),
         ("patient_id;slide_id;site;path;EGFR", "patient_id;slide_id;site;path;EGFR"),
         ("", "no header"),
     ],
@@ -157,47 +156,3 @@ def test_a_table_appears_whole_or_not_at_all(tmp_path) -> None:
     with pytest.raises(RuntimeError):
         write_rows(tmp_path / "t.csv", ("a", "b"), rows())
     assert list(tmp_path.iterdir()) == []
-
-
-def slides_named(*names: str, mpp: float | None = None) -> list[Slide]:
-    return [Slide(slide_id=name, patient_id=name, site="north", mpp=mpp) for name in names]
-
-
-def test_a_resolution_table_overrides_the_slides_it_names(tmp_path) -> None:
-    path = tmp_path / "mpp.csv"
-    path.write_text("slide,mpp,scanner\nB,0.2527,x\nA, 0.5 ,\n")
-    found = with_mpp_table(slides_named("A", "B", "C"), path)
-    assert [(slide.slide_id, slide.mpp) for slide in found] == [
-        ("A", 0.5),
-        ("B", 0.2527),
-        ("C", None),
-    ]
-    path.write_text("slide,mpp\nA,0.5\n")
-    assert with_mpp_table(slides_named("A", mpp=0.5), path) == slides_named("A", mpp=0.5)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("slide,mpp\nA,0.5\nX,0.5\n", r"line 3, slide X: there is no such slide"),
-        ("slide,mpp\nA,0.5\nA,0.5\n", r"line 3, slide A: the slide has a row already"),
-        ("slide,mpp\nA,fine\n", r"slide A: mpp is 'fine', not a number"),
-        ("slide,mpp\nA,-1\n", r"slide A: mpp is -1; it must be 0.05 to 5"),
-        ("slide,mpp\nA,\n", r"slide A: mpp is empty"),
-        ("slide,mpp\nA,250\n", r"slide A: mpp is 250; it must be 0\.05 to 5: .* not microns"),
-        ("slide,mpp\nA,0.0005\n", r"slide A: mpp is 0\.0005; it must be 0\.05 to 5"),
-        ("slide,mpp\nA,0.5,2\n", r"slide A: the row has 3 cells, the header 2"),
-        ("slide,mpp\nA,0,5\n", r"slide A: the row has 3 cells, the header 2; quote cells"),
-        ("slide,mpp\nA\n", r"slide A: the row has 1 cells, the header 2"),
-        ("slide,resolution\nA,1\n", r"mpp missing"),
-        ("slide,mpp\nC,0.5\n", r"slide C: mpp is 0\.5 here and 0\.25 in the cohort"),
-    ],
-)
-def test_a_resolution_table_is_refused_by_row(tmp_path, text, said) -> None:
-    path = tmp_path / "mpp.csv"
-    path.write_text(text)
-    slides = [*slides_named("A", "B"), *slides_named("C", mpp=0.25)]
-    with pytest.raises(CohortError, match=said):
-        with_mpp_table(slides, path)
-    with pytest.raises(CohortError, match=r"mpp_table=.*slide,mpp"):
-        with_mpp_table(slides, tmp_path / "nowhere.csv")

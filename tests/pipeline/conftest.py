@@ -51,10 +51,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def make_toy_study(
-    folder: Path, *, sites: tuple[str, ...] = SITES, patients: int = N_PATIENTS
+    folder: Path,
+    *,
+    sites: tuple[str, ...] = SITES,
+    patients: int = N_PATIENTS,
+    prefix: str = "p",
+    seed: int = 7,
 ) -> ToyStudy:
     """Write a study: half of the patients positive, a quarter of whose tiles say so."""
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(seed)
     study = ToyStudy(cohort=folder / "cohort.csv", features=folder / "features")
     store = FeatureStore(study.features)
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +70,7 @@ def make_toy_study(
             site, label = sites[number % len(sites)], number // len(sites) % 2
             features = generator.normal(size=(N_TILES, DIM))
             features[: label * N_TILES // 4, :3] += 3
-            bag = f"p{number:02}"
+            bag = f"{prefix}{number:02}"
             record = Record(
                 recipe=Recipe(spec=None, encoder="toy"),
                 slide_id=bag,

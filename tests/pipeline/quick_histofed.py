@@ -55,7 +55,7 @@ def run(arguments: list[str], *, max_file_bytes: int | None = None) -> int:
     """Run the command in a process of its own; ``max_file_bytes`` is a disk that gets full."""
     torch.set_num_threads(1)
     build.encoder = quick_encoder
-    tile.picture_png = lambda *_, **__: b"picture"  # drawing takes longer than all the rest
+    tile.picture_jpeg = lambda *_, **__: b"picture"  # drawing takes longer than all the rest
     if max_file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, resource.RLIM_INFINITY))
     return cli.main(arguments)

@@ -65,14 +65,14 @@ def test_a_second_run_does_what_is_missing(folder, capsys) -> None:
     first = path.stat().st_mtime_ns
     assert main(command) == 0
     assert path.stat().st_mtime_ns == first  # nothing to write
-    assert "3 slides were done before" in capsys.readouterr().out
+    assert "3 slides done before" in capsys.readouterr().out
     write(folder, "d")  # a new slide, one that was extracted again, one that is gone
     write(folder, "a", n_tiles=9)
     (folder / "b.h5").unlink()
     assert main(command) == 0
     said = capsys.readouterr().out
     assert re.search(r"done +2 slides +│", said)
-    assert "1 slides whose features are not there any more" in said
+    assert "1 slide whose features are not there any more" in said
     found = read_embeddings(path)
     assert found.slide_ids == ("a", "c", "d")
     again = FeatureStore(folder).read("a")
@@ -131,3 +131,13 @@ def test_a_folder_without_features_is_refused(tmp_path, where, capsys) -> None:
 def test_the_file_does_not_go_among_the_features(folder, capsys) -> None:
     assert main(["embed", f"features={folder}", f"out={folder / 'mean.h5'}"]) == 2
     assert "another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("embedded_before", [False, True])
+def test_the_folder_above_names_the_folders_of_the_encoders(
+    embedded_before, folder, capsys
+) -> None:
+    if embedded_before:  # which leaves a file of another kind there
+        assert main(["embed", f"features={folder}"]) == 0
+    assert main(["embed", f"features={folder.parent}"]) == 2
+    assert f"name one: features={folder}" in capsys.readouterr().err

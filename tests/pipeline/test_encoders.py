@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from histofed.cli import main
 from histofed.extract.encoders.registry import cards
+from histofed.pipeline import build
+from histofed.pipeline.config import compose, to_object
 
 
 def names(arguments: list[str], capsys) -> set[str]:
@@ -28,6 +32,8 @@ def test_every_encoder_is_in_the_table_with_its_whole_name(capsys) -> None:
         (["gated=true"], lambda card: card.gated is True),
         (["dim=1024"], lambda card: card.dim == 1024),
         (["licence=apache"], lambda card: "Apache" in (card.licence or "")),
+        (["built=false"], lambda card: card.architecture is None),
+        (["mpp=2"], lambda card: not card.mpp or 2.0 in card.mpp),
         (["licence=MIT", "commercial=true"], lambda card: card.licence == "MIT"),
     ],
 )
@@ -72,5 +78,37 @@ def test_every_card_can_be_shown(name, capsys) -> None:
 def test_an_unknown_one_is_refused_with_the_nearest(capsys) -> None:
     assert main(["encoders", "show", "virchow_2"]) == 2
     assert "Did you mean virchow2" in capsys.readouterr().err
-    assert main(["encoders", "show"]) == 2
+    for names in ([], ["uni", "virchow2"]):
+        assert main(["encoders", "show", *names]) == 2
+        assert "takes the name of one encoder, as in `histofed enc" in capsys.readouterr().err
     assert main(["encoders", "show", "--help"]) == 0
+
+
+OF_EACH_KIND = ("uni", "gigapath", "ctranspath", "dinobloom_s", "efficientnet_lite0", "musk")
+
+
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_the_command_on_a_card_is_one_that_its_encoder_takes(name, capsys) -> None:
+    assert main(["encoders", "show", name]) == 0
+    (said,) = re.findall(r"^next: histofed (.*)$", capsys.readouterr().out, re.MULTILINE)
+    verb, *options = said.split()
+    config = compose(verb, options)
+    if verb == "extract":
+        cards()[name].check(build.tile_spec(to_object(config).tiling))
+        assert (config.encoder.weights == "FILE") == (name in ("dinobloom_s", "ctranspath"))
+    else:
+        assert (cards()[name].architecture, config.encoder_name) == (None, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("uni", "ask for access on their page, then `hf auth login`; or encoder.weights="),
+        ("phikon", "fetched from the hub once; or encoder.weights="),
+        ("dinobloom_s", "encoder.weights=FILE, which is DinoBloom-S.pth of Zenodo"),
+        ("efficientnet_lite0", "installed with histofed"),
+    ],
+)
+def test_a_card_says_how_the_weights_are_come_by(name, said, capsys) -> None:
+    assert main(["encoders", "show", name]) == 0
+    assert re.search(rf"^weights +.*{said}", capsys.readouterr().out, re.MULTILINE)

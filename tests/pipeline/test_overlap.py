@@ -43,7 +43,7 @@ class Encoder:
         for part in (1, 2):
             self.log.append(f"read {name} {part}")
             self.on_read(name, part)
-            yield None
+            yield part / 2
         self.waiting[name] = Future()
         yield self.waiting[name]
         self.log.append(f"write {name}")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from histofed.cli import main
-from histofed.errors import ConfigError
+from histofed.core.tiling import TileSpec
+from histofed.errors import CohortError, ConfigError
 from histofed.pipeline import build
 from histofed.pipeline.config import compose
 from histofed.pipeline.several import with_several
@@ -33,6 +34,11 @@ def test_one_encoder_is_what_it_always_was(option) -> None:
         ("extract", ["encoder=[]"], "no name is given"),
         ("extract", ["encoder=[uni,virchov2]"], "Did you mean encoder=virchow2"),
         ("extract", ["encoder=[uni,phikon]", "encoder.weights=w"], "Allowed: uni, phikon"),
+        (
+            "extract",
+            ["encoder=[uni,phikon]", "encoder.weights=w"],
+            "mean encoder.uni.weights or encoder.phikon.weights?",
+        ),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni.wights=w"], "encoder.uni.wights"),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni.weights=3"], "encoder.uni.weights is 3"),
         ("extract", ["encoder=[uni,phikon]", "encoder.uni._target_=os.system"], "os.system"),
@@ -62,3 +68,9 @@ def test_encoders_of_different_tiles_are_refused_before_any_weights_are_read() -
     config = compose("extract", ["encoder=[uni,conch_v1]", "encoder.uni.weights=nowhere"])
     with pytest.raises(ConfigError, match="encoders uni and conch_v1 take different tiles"):
         build.encoders(config.encoder, spec=build.tile_spec(config.tiling))
+
+
+def test_an_encoder_of_ones_own_is_not_named_out_of_its_folder() -> None:
+    config = {"_target_": "histofed.extract.encoders.load.encoder", "name": "../uni", "card": "uni"}
+    with pytest.raises(CohortError, match=r"encoder\.name '\.\./uni' .* cannot hold a slash"):
+        build.encoders(config, spec=TileSpec())

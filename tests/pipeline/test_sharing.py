@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,8 +24,11 @@ from histofed.io.queue import WorkQueue
 from histofed.io.store import FeatureStore
 from histofed.pipeline.config import compose, to_object
 from histofed.pipeline.shared_results import SharedResults
-from histofed.pipeline.sharing import at_once, each_slide
+from histofed.pipeline.sharing import each_slide, one_result
 from histofed.pipeline.slides import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 SOURCE = Path(histofed.__file__).resolve().parents[1]
 ENCODER = "efficientnet_lite0"
@@ -94,7 +98,7 @@ def slides(tmp_path_factory) -> Path:
 
 def results(work: Path) -> dict[str, bytes]:
     """Return every result of a work folder; not the records, which say who did what and when."""
-    found = [*work.glob("tiles/*.h5"), *work.glob("tiles/*.png"), *work.glob("features/*/*.h5")]
+    found = [*work.glob("tiles/*.h5"), *work.glob("tiles/*.jpg"), *work.glob("features/*/*.h5")]
     return {str(path.relative_to(work)): path.read_bytes() for path in found}
 
 
@@ -191,13 +195,13 @@ def test_slides_of_a_living_process_are_left_to_it(quick, slides, tmp_path, tabl
     owner = WorkQueue(records(tmp_path).folder, stale_after_s=1)
     with owner.claim("s03", "key of other options", history=[]):
         short = quick.run(*command, "sharing.wait=false")
-        assert (short.code, "1 slides that other processes work on" in short.said) == (4, True)
+        assert (short.code, "1 slide that other processes work on" in short.said) == (4, True)
         rows = table(tmp_path / "features" / ENCODER / "slides.csv")
         assert [row["slide_id"] for row in rows if row["status"] == "left"] == ["s03"]
         assert f"process {os.getpid()}, works on it" in rows[3]["reason"]
         quick.log.unlink()
         patient = quick.start(*command, "sharing.stale_after_s=1")
-        while not (quick.log.exists() and "waiting for 1 slides" in quick.log.read_text()):
+        while not (quick.log.exists() and "waiting for 1 slide " in quick.log.read_text()):
             time.sleep(0.05)  # if it never comes, the test runs out of time
         time.sleep(1.5)  # longer than stale; the owner lives
         assert not (tmp_path / "features" / ENCODER / "s03.h5").exists()
@@ -315,7 +319,7 @@ def test_one_tile_and_no_tile(quick, tmp_path, table) -> None:
     command = ("extract", f"slides={folder}", f"work={tmp_path}")
     for status in ("done", "kept"):
         found = quick.run(*command)
-        assert (found.code, "1 slides (glass): no tissue" in found.said) == (0, True)
+        assert (found.code, "1 slide (glass): no tissue" in found.said) == (0, True)
         rows = table(tmp_path / "features" / ENCODER / "slides.csv")
         assert [(row["slide_id"], row["status"]) for row in rows] == [
             ("glass", "empty"),
@@ -332,7 +336,8 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
     store = FeatureStore(tmp_path / "features")
     config = to_object(compose("tile", []))
 
-    def work(slide: Slide) -> Outcome:
+    def work(slide: Slide) -> Generator[float, None, Outcome]:
+        yield 0.5
         store.folder.mkdir(exist_ok=True)
         store.path("a").write_bytes(b"of half the old slide and half the new one")
         with slide.path.open("ab") as file:
@@ -340,7 +345,7 @@ def test_a_slide_that_changes_while_it_is_read_leaves_no_result(slides, tmp_path
         return Outcome(slide_id="a", status="done")
 
     results = SharedResults(store, recipe_digest="r", source_digest=lambda _: "", config=config)
-    [found] = each_slide("Test", [slide], at_once(work), results={"test": results})["test"]
+    [found] = each_slide("Test", [slide], one_result(work), results={"test": results})["test"]
     assert found.status == "failed"
     assert f"SlideUnreadable: slide a: {slide.path} changed while it was read" in found.reason
     assert not store.path("a").exists()

@@ -15,6 +15,11 @@ from histofed.pipeline import slide_table
 from histofed.pipeline.slide_table import COLUMNS, _job_began_s, last_ended, result_of, write_table
 from histofed.pipeline.slides import Outcome
 
+
+def no_mark(slide: str) -> None:
+    """No result is there."""
+
+
 DONE = Attempt(number=1, status="done", key="key")
 
 
@@ -61,7 +66,9 @@ def test_columns_come_back_and_unknown_ones_are_left_out(tmp_path: Path) -> None
     assert not {"slide_id", "status", "seconds", "reason", "attempts", "host"} & set(kept)
     record(queue, "a", "done", attempts=2, result=result_of(outcome) | {"of another version": 1})
     record(queue, "b", "failed", attempts=1, error="SlideError", message="why")
-    a, b, c = write_table(tmp_path / "t.csv", dict.fromkeys("abc", "key"), queue=queue)
+    a, b, c = write_table(
+        tmp_path / "t.csv", dict.fromkeys("abc", "key"), queue=queue, mark=no_mark
+    )
     assert (a.status, a.n_tiles, a.mpp, a.attempts) == ("done", 7, 0.25, 2)
     assert (b.status, b.reason) == ("failed", "SlideError: why")
     assert (c.status, c.reason) == ("left", "not done yet")
@@ -82,7 +89,7 @@ def test_a_damaged_column_keeps_its_default_and_the_others_theirs(tmp_path: Path
     queue = WorkQueue(tmp_path / "records")
     damaged = {"n_tiles": "many", "reader": [1], "pen": True, "blur": None, "mpp": 1, "fat": 3}
     record(queue, "a", "done", result=damaged)
-    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue, mark=no_mark)
     assert (row.n_tiles, row.reader, row.pen, row.blur) == (0, "", 0, 0)
     assert (row.mpp, row.fat) == (1, 3)
 
@@ -91,9 +98,9 @@ def test_a_failure_that_is_being_tried_again_is_left(tmp_path: Path) -> None:
     queue = WorkQueue(tmp_path)
     record(queue, "a", "failed", attempts=1, error="SlideError", message="why")
     with queue.claim("a", "key", history=queue.attempts("a")):
-        [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+        [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue, mark=no_mark)
         assert row.status == "left"
-    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue)
+    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=queue, mark=no_mark)
     assert row.status == "failed"
 
 
@@ -113,8 +120,43 @@ def test_a_slide_that_ends_while_the_table_is_written_is_in_it(
         real(path, names, rows)
 
     monkeypatch.setattr(slide_table, "write_rows", meanwhile)
-    write_table(tmp_path / "t.csv", {"a": "key", "b": "key"}, queue=queue)
+    write_table(tmp_path / "t.csv", {"a": "key", "b": "key"}, queue=queue, mark=no_mark)
     assert written == [["done", "left"], ["done", "done"]][: 1 + others]
+
+
+def claimed(queue: WorkQueue, key: str, status: str, **facts: object) -> None:
+    with queue.claim("a", key, history=queue.attempts("a")) as claim:
+        claim.finish(status, **facts)
+
+
+@pytest.mark.parametrize(
+    ("mark", "status", "n_tiles"), [("its", "kept", 7), ("another's", "failed", 0)]
+)
+def test_a_failure_with_other_options_does_not_hide_the_result_that_stands(
+    tmp_path: Path, mark, status, n_tiles
+) -> None:
+    queue = WorkQueue(tmp_path / "records")
+    claimed(queue, "good", "done", digest="its", result={"n_tiles": 7}, attempts=1)
+    claimed(queue, "other", "failed", error="StoreError", message="a.h5 was made otherwise")
+    [row] = write_table(tmp_path / "t.csv", {"a": "other"}, queue=queue, mark=lambda _: mark)
+    assert (row.status, row.n_tiles) == (status, n_tiles)
+    assert (row.reason, row.failed) == ("StoreError: a.h5 was made otherwise", True)
+    if mark == "its":
+        [row] = write_table(tmp_path / "t.csv", {"a": "good"}, queue=queue, mark=lambda _: mark)
+        assert (row.reason, row.failed) == ("", False)
+
+
+def test_a_slide_that_is_given_up_keeps_the_remedy_of_its_error(tmp_path: Path) -> None:
+    """Three tries change nothing about what has to be done."""
+    queue, missing = WorkQueue(tmp_path / "records"), "no resolution; supply it with mpp=..."
+    record(queue, "a", "failed", attempts=3, error="MissingMpp", message=missing)
+    later = WorkQueue(tmp_path / "records")
+    later.began_s = later.now_s() + 1
+    [row] = write_table(tmp_path / "t.csv", {"a": "key"}, queue=later, mark=no_mark)
+    assert row.reason == (
+        f"MissingMpp: {missing} (tried 3 times; again when that is done, or with "
+        "sharing.attempts=4)"
+    )
 
 
 def test_every_column_is_explained() -> None:

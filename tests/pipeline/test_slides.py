@@ -6,6 +6,8 @@ import os
 import re
 import shlex
 import shutil
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,9 @@ import tifffile
 
 from histofed.cli import main
 from histofed.io.pyramid import write_pyramid
-from histofed.io.store import FeatureStore, TileStore
+from histofed.io.store import FeatureStore, Recipe, Record, TileStore
+from histofed.pipeline import terminal
+from histofed.pipeline.slides import differences
 from histofed.report.panels import read_panel
 
 if TYPE_CHECKING:
@@ -67,7 +71,7 @@ def test_tiles_are_where_arithmetic_says(slide, tmp_path, table):
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert row["status"] == "done"
     assert (row["n_tiles"], row["width_px0"], row["mpp"]) == ("16", "900", "0.5")
-    assert (tmp_path / "tiles" / "good.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "tiles" / "good.jpg").read_bytes().startswith(b"\xff\xd8\xff")
 
 
 def test_one_bad_slide_does_not_stop_the_others(folder, tmp_path, table, capsys):
@@ -117,6 +121,23 @@ def test_extract_does_nothing_twice(small_slide, tmp_path, capsys, table):
     assert len(before) == store.path("good").stat().st_size
 
 
+@pytest.mark.parametrize(("verb", "parts"), [("tile", [0, 1]), ("extract", [0, 0.1, 0.55, 1])])
+def test_progress_is_seen_within_a_slide(small_slide, tmp_path, monkeypatch, verb, parts):
+    seen = []
+
+    @contextmanager
+    def stage(*_, **__):
+        yield lambda n=1, note="", part=0.0: seen.append((n, note, part))
+
+    monkeypatch.setattr(terminal, "stage", stage)
+    options = ["batch_size=2"] if verb == "extract" else []
+    assert main([verb, f"slides={small_slide}", f"work={tmp_path}", *options]) == 0
+    assert seen[0] == (0, "good", 0)  # its name, before any tile is known
+    assert [part for n, _, part in seen if not n] == pytest.approx(parts)
+    assert seen[-1][:2] == (1, "good")
+    assert all(note == f"good {part:.0%}" for n, note, part in seen[1:-1])
+
+
 def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, table):
     command = ["tile", f"slides={slide}", f"work={tmp_path}"]
     assert main(command) == 0
@@ -128,6 +149,7 @@ def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, tabl
     assert file.read_bytes() == before
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert row["reason"].startswith("StoreError: ")
+    assert (row["status"], row["n_tiles"], row["mpp"]) == ("kept", "16", "0.5")
     assert main([*command, "tiling.mpp=1.0", "overwrite=true"]) == 0
     # A tile of 224 um now; 450 um hold two of them a side.
     assert TileStore(tmp_path / "tiles").read("good").coords_N2.tolist() == [
@@ -136,6 +158,59 @@ def test_other_options_are_refused_until_asked_for(slide, tmp_path, capsys, tabl
         [0, 448],
         [448, 448],
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [([], 3), (["tiling.mpp=1.0"], 3), (["mpp_table={mpps}"], 3), (["tiling.mpp=0.1"], 3)],
+)
+def test_the_table_tells_of_the_files_that_stand(slide, tmp_path, table, capsys, options, code):
+    """Whatever a later command fails at; the terminal tells of the command."""
+    here, mpps = tmp_path / "in" / "good.svs", tmp_path / "mpp.csv"
+    here.parent.mkdir()
+    shutil.copy(slide, here)
+    mpps.write_text("slide,mpp\ngood,0.06\n")
+    command = ["tile", f"slides={here}", f"work={tmp_path}"]
+    assert main(command) == 0
+    tiles = tmp_path / "tiles"
+    [before], picture = table(tiles / "slides.csv"), (tiles / "good.jpg").read_bytes()
+    capsys.readouterr()
+    if not options:
+        here.write_bytes(here.read_bytes()[:5000])
+    assert main([*command, *(each.format(mpps=mpps) for each in options)]) == code
+    said = " ".join(capsys.readouterr().out.split())
+    assert "failed good: " in said
+    assert "1 slide; reasons in" in said
+    assert "earlier files of 1 stand, and the table tells of them" in said
+    assert "next:" not in said
+    [row] = table(tiles / "slides.csv")
+    assert row.pop("reason") != before.pop("reason") == ""
+    assert row == before | {"status": "kept"}
+    assert (tiles / "good.jpg").read_bytes() == picture
+
+
+def test_the_table_of_features_tells_of_the_files_that_stand(small_slide, tmp_path, table):
+    command = ["extract", f"slides={small_slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    features = tmp_path / "features" / "efficientnet_lite0"
+    [before] = table(features / "slides.csv")
+    assert main([*command, "tiling.min_tissue=0.4"]) == 3
+    [row] = table(features / "slides.csv")
+    assert "tiling.min_tissue was 0.5, is 0.4" in row.pop("reason")
+    assert row == {name: before[name] for name in row} | {"status": "kept"}
+
+
+def test_with_overwrite_an_error_of_the_slide_costs_no_tiles(slide, tmp_path, table):
+    """Only a slide without tissue has no tiles; one that cannot be judged may have them."""
+    command = ["tile", f"slides={slide}", f"work={tmp_path}"]
+    assert main(command) == 0
+    tiles = tmp_path / "tiles"
+    before = [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "jpg")]
+    assert main([*command, "tiling.mpp=0.1", "overwrite=true"]) == 3
+    assert [(tiles / f"good.{suffix}").read_bytes() for suffix in ("h5", "jpg")] == before
+    [row] = table(tiles / "slides.csv")
+    assert (row["status"], row["n_tiles"]) == ("kept", "16")
+    assert "coarser than the 0.1 of tiling.mpp" in row["reason"]
 
 
 def test_another_slide_of_the_same_name_is_noticed(slide, tmp_path, capsys):
@@ -149,10 +224,24 @@ def test_another_slide_of_the_same_name_is_noticed(slide, tmp_path, capsys):
 def test_two_slides_of_one_name_are_refused(folder, tmp_path, capsys):
     shutil.copy(folder / "a.svs", folder / "sub" / "a.svs")
     assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 2
-    message = capsys.readouterr().err
-    assert str(folder / "a.svs") in message
-    assert str(folder / "sub" / "a.svs") in message
+    message = " ".join(capsys.readouterr().err.split())
+    named = (
+        f"slides={folder}: {folder / 'a.svs'} and {folder / 'sub' / 'a.svs'} would both be called"
+    )
+    assert f"{named} a; name them apart in a cohort table (column slide_id)" in message
     assert not (tmp_path / "w").exists()
+    shutil.copy(folder / "a.svs", folder / "sub" / "b.svs")
+    cohort = tmp_path / "cohort.csv"
+    rows = "".join(f"P,s{n},north,slides/{name}.svs\n" for n, name in ((1, "a"), (1, "sub/c")))
+    cohort.write_text(f"patient_id,slide_id,site,path\n{rows}")
+    for source, words in (
+        (f"slides={folder}", "(1 other name likewise)"),
+        (f"cohort={cohort}", ""),
+    ):
+        assert main(["tile", source, f"work={tmp_path / 'w'}"]) == 2
+        message = " ".join(capsys.readouterr().err.split())
+        assert f"{source}: " in message
+        assert words in message
 
 
 def test_slides_or_cohort_not_both_and_not_none(slide, tmp_path, capsys):
@@ -179,7 +268,7 @@ def test_glass_alone_is_a_slide_without_tissue(tmp_path, table, capsys):
         [row] = table(tmp_path / "tiles" / "slides.csv")
         assert (row["status"], row["n_tiles"], row["attempts"]) == ("empty", "0", "1")
         assert row["reason"].startswith("NoTissue: slide glass: ")
-        assert "1 slides (glass): no tissue" in capsys.readouterr().out
+        assert "1 slide (glass): no tissue" in capsys.readouterr().out
     main([*command, "tiling.min_tissue=0"])  # other options: another question
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("done", "4")
@@ -193,7 +282,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["status"], row["n_tiles"]) == ("empty", "0")
     assert not (tmp_path / "tiles" / "good.h5").exists()
-    panel = read_panel(tmp_path / "tiles" / "good.png", 100)
+    panel = read_panel(tmp_path / "tiles" / "good.jpg", 100)
     assert panel is not None
     assert panel.problem.startswith("slide good: no tile of 112 um")
 
@@ -203,6 +292,7 @@ def test_an_old_result_does_not_outlive_an_empty_one(slide, tmp_path, table):
     [
         (["tiling.min_tissue=1", "tissue.min_area_um2=1e9"], "empty", "no tile of 112 um"),
         (["tiling.mpp=0.1"], "failed", "level 0 is at 0.5 microns per pixel"),
+        (["tissue.mpp=0.001"], "failed", "coarser than the 0.001 of tissue.mpp"),
     ],
 )
 def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(
@@ -213,7 +303,7 @@ def test_a_slide_that_can_be_read_has_a_picture_and_its_reason(
     tiles = tmp_path / "tiles"
     [row] = table(tiles / "slides.csv")
     assert (row["status"], row["n_tiles"]) == (status, "0")
-    panel = read_panel(tiles / "good.png", 1600)
+    panel = read_panel(tiles / "good.jpg", 1600)
     assert panel is not None
     assert reason in panel.problem
     assert row["reason"].endswith(panel.problem)
@@ -313,7 +403,7 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     content[offset : offset + length] = bytes(length)
     path.write_bytes(content)
     assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
-    picture = (tmp_path / "tiles" / "hurt.png").read_bytes()
+    picture = (tmp_path / "tiles" / "hurt.jpg").read_bytes()
     assert table(tmp_path / "tiles" / "slides.csv")[0]["unreadable"] == "0"
     command = ["extract", f"slides={path}", f"work={tmp_path}"]
     assert main(command) == 0
@@ -324,7 +414,7 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
     assert main(command) == 0
     assert table(store.folder / "slides.csv")[0]["status"] == "kept"
     # What encoding found is known to tiling too: in its picture and in its table.
-    assert (tmp_path / "tiles" / "hurt.png").read_bytes() != picture
+    assert (tmp_path / "tiles" / "hurt.jpg").read_bytes() != picture
     assert main(["tile", f"slides={path}", f"work={tmp_path}"]) == 0
     [row] = table(tmp_path / "tiles" / "slides.csv")
     assert (row["n_tiles"], row["unreadable"]) == ("15", "1")
@@ -332,8 +422,8 @@ def test_damage_at_full_resolution_costs_its_tiles_and_not_the_slide(tmp_path, t
 
 def test_a_run_leaves_a_contact_sheet_of_all_slides(folder, tmp_path):
     assert main(["tile", f"slides={folder}", f"work={tmp_path / 'w'}"]) == 3
-    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.png"))
-    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.png"]
+    sheets = sorted((tmp_path / "w" / "tiles").glob("contact-sheet-*.jpg"))
+    assert [sheet.name for sheet in sheets] == ["contact-sheet-1.jpg"]
 
 
 def test_a_resolution_table_is_used_and_refused_by_name(slide, tmp_path, table, capsys):
@@ -406,3 +496,14 @@ def test_a_file_made_otherwise_says_how(small_slide, tmp_path, capsys) -> None:
     assert main(command) == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "a.h5 was made otherwise: it is of another slide of this name; choose" in said
+
+
+def test_other_weights_of_an_encoder_are_said_in_words() -> None:
+    recipe = Recipe(spec=None, encoder="uni", encoder_digest="a" * 64)
+    record = Record(
+        recipe=recipe, slide_id="s", slide_digest="d", mpp=None, width_px0=None, height_px0=None
+    )
+    other = replace(record, recipe=replace(recipe, encoder_digest="b" * 64))
+    assert differences(record, other) == ["uni had other weights, another precision or card"]
+    other = replace(record, recipe=replace(recipe, encoder="virchow", encoder_digest="b" * 64))
+    assert differences(record, other) == ["encoder was uni, is virchow"]

@@ -44,8 +44,8 @@ def test_stain_is_part_of_what_the_features_are(slides, tmp_path, table, capsys)
     assert plain.record.recipe.stain == {}
     assert macenko.record.recipe.stain["method"] == "macenko"
     assert plain.record.digest != macenko.record.digest
-    assert (tmp_path / "macenko" / "both.png").read_bytes().startswith(b"\x89PNG")
-    assert not (tmp_path / "plain" / "both.png").exists()
+    assert (tmp_path / "macenko" / "both.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    assert not (tmp_path / "plain" / "both.jpg").exists()
     assert not np.allclose(plain.features_ND, macenko.features_ND, atol=0.05)
     # The same folder does not take both.
     assert extract("features=" + str(tmp_path / "plain"), "stain=reinhard") == 3
@@ -55,7 +55,7 @@ def test_stain_is_part_of_what_the_features_are(slides, tmp_path, table, capsys)
     # Unless it is asked to; no picture of another stain is left then.
     assert extract("features=" + str(tmp_path / "macenko"), "overwrite=true") == 0
     assert FeatureStore(tmp_path / "macenko").read("both").record == plain.record
-    assert not (tmp_path / "macenko" / "both.png").exists()
+    assert not (tmp_path / "macenko" / "both.jpg").exists()
 
 
 def test_a_slide_of_one_stain_is_named_and_the_other_is_done(slides, tmp_path, table, capsys):

@@ -37,6 +37,33 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "[last]" in shown
 
 
+def test_a_bar_moves_within_a_slide_and_never_back(monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    monkeypatch.setattr(terminal, "console", console)
+    shown: list[float] = []
+    update = terminal.Progress.update
+    monkeypatch.setattr(
+        terminal.Progress,
+        "update",
+        lambda self, bar, **new: (shown.append(new["completed"]), update(self, bar, **new)),
+    )
+    with terminal.stage("Tiles", 2, unit="slides") as step:
+        step(0, note="a 50%", part=0.5)
+        step(0, note="b 25%", part=0.25)  # while a waits to be encoded
+        step(0, note="b 75%", part=0.75)
+        step(2)
+    assert shown == [0.5, 0.5, 0.75, 2]
+
+
+def test_a_log_file_tells_of_the_first_slide_before_it_is_done(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: float(next(clock)))
+    with terminal.stage("Tiles", 2, unit="slides") as step:
+        step(0, note="a 50%", part=0.5)
+        step(2)
+    assert capsys.readouterr().out.splitlines()[0] == "Tiles: 0/2 slides, about 60 s left  a 50%"
+
+
 def test_words_of_users_are_not_markup(capsys):
     terminal.say("[red]patient[/] [/odd")
     terminal.table("T", ("name", "n"), [("[bold]x", "1")])

@@ -91,4 +91,4 @@ def test_too_few_folds_are_refused(toy_study, tmp_path, capsys):
     assert main(["train", *toy_study.options(tmp_path / "run", "splits.n_folds=2")]) == 2
     assert "splits.n_folds is 2" in capsys.readouterr().err
     assert main(["train", *toy_study.options(tmp_path / "run", "splits.n_folds=13")]) == 2
-    assert "12 patient(s)" in capsys.readouterr().err
+    assert "12 patients" in capsys.readouterr().err

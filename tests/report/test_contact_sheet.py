@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from histofed.report.contact_sheet import COLUMNS, MARKS, ROWS, Thumb, contact_sheets
-from histofed.report.panels import picture_png
+from histofed.report.panels import picture_jpeg
 from histofed.report.tile_picture import Backdrop, Outline, problem_picture
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-NOWHERE = "no such picture.png"
+NOWHERE = "no such picture.jpg"
 REASON = "OffStain: slide D: not white light through a stain: it glows; leave the slide out"
 
 
@@ -31,9 +31,9 @@ def folder(tmp_path_factory) -> Path:
     ):
         outline = Outline(mask_HW=np.ones((300, 500), bool), mpp=8.0, method=method)
         figure = problem_picture(backdrop, slide_id=name, reason=problem, outline=outline)
-        png = picture_png(figure, outline=outline, problem=problem)
-        (folder / f"{name}.png").write_bytes(png)
-    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(folder / "old.png")
+        picture = picture_jpeg(figure, outline=outline, problem=problem)
+        (folder / f"{name}.jpg").write_bytes(picture)
+    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(folder / "old.jpg")
     return folder
 
 
@@ -54,7 +54,7 @@ def keys(page) -> list[str]:
 
 
 def test_every_slide_is_on_one_page_with_what_became_of_it(folder) -> None:
-    good, bad = folder / "good.png", folder / "bad.png"
+    good, bad = folder / "good.jpg", folder / "bad.jpg"
     thumbs = [
         Thumb(slide_id="A", picture=good, status="done", n_kept=1200, n_dropped={"pen": 7}),
         Thumb(slide_id="B", picture=good, status="kept", n_kept=1),
@@ -94,14 +94,14 @@ def test_a_tenth_dropped_is_not_yet_many(folder) -> None:
 
 @pytest.mark.parametrize(
     ("status", "picture"),
-    [("failed", "good.png"), ("done", "bad.png"), ("done", "old.png"), ("failed", NOWHERE)],
+    [("failed", "good.jpg"), ("done", "bad.jpg"), ("done", "old.jpg"), ("failed", NOWHERE)],
 )
 def test_a_picture_of_something_else_is_not_shown(folder, status, picture) -> None:
     assert Thumb(slide_id="A", picture=folder / picture, status=status).panel() is None
 
 
 def test_the_slide_is_shown_without_the_legend_and_words_of_its_picture(folder) -> None:
-    panel = Thumb(slide_id="A", picture=folder / "good.png", status="done").panel()
+    panel = Thumb(slide_id="A", picture=folder / "good.jpg", status="done").panel()
     assert panel is not None
     height, width, _ = panel.pixels_HW3.shape
     assert width / height == pytest.approx(500 / 300, rel=0.01)
@@ -111,7 +111,7 @@ def test_the_slide_is_shown_without_the_legend_and_words_of_its_picture(folder) 
 
 def test_both_kinds_of_border_are_named_where_both_occur(folder) -> None:
     thumbs = [
-        Thumb(slide_id=name, picture=folder / f"{name}.png", status="done", n_kept=1)
+        Thumb(slide_id=name, picture=folder / f"{name}.jpg", status="done", n_kept=1)
         for name in ("good", "drawn")
     ]
     (page,) = contact_sheets("Two", thumbs)

@@ -48,12 +48,15 @@ class Fingerprint:
         Of the slide file; empty if not known.
     mean_D
         Mean of the features of its tiles.
+    n_tiles
+        How many they are.
     """
 
     slide_id: str
     patient_id: str
     digest: str
     mean_D: Floats
+    n_tiles: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,16 @@ def find_twins(slides: Sequence[Fingerprint]) -> list[Twins]:
             patients = (one.patient_id, other.patient_id)
             found.append(Twins((one.slide_id, other.slide_id), patients, reason))
     return sorted(found, key=lambda twins: twins.slides)
+
+
+def patient_means(slides: Iterable[Fingerprint]) -> dict[str, Floats]:
+    """Return ``patient_id`` -> mean of the features of all tiles of all slides."""
+    sums: dict[str, Floats] = {}
+    n_tiles: dict[str, int] = defaultdict(int)
+    for slide in slides:
+        sums[slide.patient_id] = sums.get(slide.patient_id, 0.0) + slide.n_tiles * slide.mean_D
+        n_tiles[slide.patient_id] += slide.n_tiles
+    return {patient: total / n_tiles[patient] for patient, total in sums.items()}
 
 
 def check_no_leakage(folds: Iterable[Fold], twins: Iterable[Twins]) -> None:

@@ -18,6 +18,7 @@ from scipy.sparse import eye_array, hstack, kron
 
 from histofed.core.cohort import some
 from histofed.core.splits import check_enough
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -80,16 +81,17 @@ def site_preserved_folds(
         having = sorted(site for site, count in zip(sites, counts_S, strict=True) if count)
         if len(having) < n_folds and is_needed(label):
             msg = (
-                f"cohort {cohort}: patients of class {label} are at {len(having)} site(s) "
-                f"({some(having)}), too few for {n_folds} folds without a site on both sides; use "
-                "fewer folds (splits.n_folds=...) or folds that divide sites"
+                f"cohort {cohort}: patients of class {label} are at "
+                f"{counted(len(having), 'site')} ({some(having)}), too few for {n_folds} folds "
+                "without a site on both sides; use fewer folds (splits.n_folds=...) or folds that "
+                "divide sites"
             )
             raise CohortError(msg)
     if len(sites) < n_folds:
         msg = (
-            f"cohort {cohort}: {len(sites)} site(s) ({some(sites)}), too few for {n_folds} folds "
-            "without a site on both sides; use fewer folds (splits.n_folds=...) or folds that "
-            "divide sites"
+            f"cohort {cohort}: {counted(len(sites), 'site')} ({some(sites)}), too few for "
+            f"{n_folds} folds without a site on both sides; use fewer folds (splits.n_folds=...) "
+            "or folds that divide sites"
         )
         raise CohortError(msg)
     least_C = np.array([int(is_needed(label)) for label in classes])

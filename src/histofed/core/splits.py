@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.cohort import some
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -149,15 +150,16 @@ def check_enough(
         raise CohortError(msg)
     if len(label_of) < n_folds:
         msg = (
-            f"cohort {cohort}: {len(label_of)} patient(s) ({some(sorted(label_of)) or 'nobody'}) "
-            f"for {n_folds} folds; use fewer folds (splits.n_folds=...) or more patients"
+            f"cohort {cohort}: {counted(len(label_of), 'patient')} "
+            f"({some(sorted(label_of)) or 'nobody'}) for {n_folds} folds; use fewer folds "
+            "(splits.n_folds=...) or more patients"
         )
         raise CohortError(msg)
     for label in sorted({0, 1, *label_of.values()} if needed is None else needed):
         members = sorted(patient for patient, found in label_of.items() if found == label)
         if len(members) < n_folds:
             msg = (
-                f"cohort {cohort}: class {label} has {len(members)} patient(s) "
+                f"cohort {cohort}: class {label} has {counted(len(members), 'patient')} "
                 f"({some(members) or 'nobody'}) for {n_folds} folds; every fold needs one: use "
                 "fewer folds (splits.n_folds=...) or more patients"
             )

@@ -35,10 +35,19 @@ def feature_recipe(
     stain: StainMethod = AS_SCANNED,
 ) -> Recipe:
     """Return the recipe of a feature file; refuses tiles the encoder was not trained for."""
-    encoder.card.check(spec)
-    tiles = tile_recipe(spec, tissue, quality)
+    return encoded_recipe(tile_recipe(spec, tissue, quality), encoder, stain=stain)
+
+
+def encoded_recipe(tiles: Recipe, encoder: TileEncoder, *, stain: StainMethod) -> Recipe:
+    """Return the recipe of features of such tiles; refuses what the encoder was not trained for."""
+    assert tiles.spec is not None  # tiles have positions
+    encoder.card.check(tiles.spec)
     return replace(
-        tiles, encoder=encoder.card.name, encoder_digest=encoder.digest, stain=stain.record
+        tiles,
+        encoder=encoder.card.name,
+        encoder_digest=encoder.digest,
+        weights_digest=encoder.weights_digest,
+        stain=stain.record,
     )
 
 
@@ -73,10 +82,10 @@ def encode_slide(
     names: Sequence[str],
     transform: Transform = unchanged,
     threads: int = 0,
-) -> Generator[None, None, SlideFeed]:
+) -> Generator[float, None, SlideFeed]:
     """Read the kept tiles, each once, and hand them to the encoders of these names.
 
-    Yields after every batch that was read, so that other things can be seen to.
+    Yields after every batch, which part of the tiles was read, so that other things can be seen to.
 
     Parameters
     ----------
@@ -94,14 +103,18 @@ def encode_slide(
     SlideUnreadable
         A tile cannot be read.
     """
-    spec = tiles.record.recipe.spec
-    assert spec is not None  # tiles have positions
-    awaited = feed.expect(len(tiles.coords_N2), names)
+    n_read, n_tiles = 0, len(tiles.coords_N2)
+    awaited = feed.expect(n_tiles, names)
     for numbers_B, tiles_BHW3 in read_batches(
-        reader, spec, tiles.coords_N2, batch_size=feed.batch_size, threads=threads
+        reader,
+        tiles.record.reading_spec,
+        tiles.coords_N2,
+        batch_size=feed.batch_size,
+        threads=threads,
     ):
         feed.add(awaited, numbers_B, transform(tiles_BHW3))
-        yield
+        n_read += len(numbers_B)
+        yield n_read / n_tiles
     return awaited
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from histofed.errors import ConfigError
+from histofed.extract.encoders.engines import has_shape_of_batch
 from histofed.extract.encoders.transfers import Transfers
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class EncoderFeed:
     encoders
         They are on one device and take tiles of one size.
     batch_size
-        Tiles of every batch, also of the last one.
+        Tiles of every batch; only the last one may hold fewer.
     """
 
     def __init__(self, encoders: Mapping[str, TileEncoder], *, batch_size: int) -> None:
@@ -87,6 +88,7 @@ class EncoderFeed:
         self._dims = {name: encoder.card.dim for name, encoder in encoders.items()}
         (self.device,) = {encoder.device for encoder in encoders.values()}
         (self._size_px,) = {encoder.card.size_px for encoder in encoders.values()}
+        self._fills_up = has_shape_of_batch(self.device)
         self._transfers = Transfers(encoders)
         self._filling: dict[tuple[str, ...], _Batch] = {}
         ahead = AHEAD_BYTES // (batch_size * self._size_px**2 * 3)
@@ -153,9 +155,9 @@ class EncoderFeed:
                 _hand_out(running, wait=is_full or not is_open)
 
     def _start(self, batch: _Batch, running: deque[tuple[_Batch, Started]]) -> None:
-        batch.blacken_rest()
+        tiles_BHW3 = batch.filled_up() if self._fills_up else batch.taken()
         try:
-            running.append((batch, self._transfers.start(batch.tiles_BHW3, batch.names)))
+            running.append((batch, self._transfers.start(tiles_BHW3, batch.names)))
         except torch.OutOfMemoryError as error:
             msg = f"batch_size={self.batch_size} does not fit into the memory of the device beside "
             msg += f"{', '.join(batch.names)}; lower batch_size, or take fewer encoders at a time"
@@ -180,27 +182,32 @@ class _Batch:
     """Tiles of one or many slides, and whose they are."""
 
     def __init__(self, tiles_BHW3: torch.Tensor, names: tuple[str, ...]) -> None:
-        self.tiles_BHW3 = tiles_BHW3
         self.names = names
+        self._rows_BHW3 = tiles_BHW3
         self._parts: list[tuple[SlideFeed, NDArray[np.int64]]] = []
         self._n_tiles = 0
 
     @property
     def is_full(self) -> bool:
         """Whether no tile has room."""
-        return self._n_tiles == len(self.tiles_BHW3)
+        return self._n_tiles == len(self._rows_BHW3)
 
     def take(self, slide: SlideFeed, numbers: NDArray[np.int64], tiles: NDArray[np.uint8]) -> int:
         """Copy the first tiles, as many as have room, and return how many they are."""
-        n_tiles = min(len(numbers), len(self.tiles_BHW3) - self._n_tiles)
-        self.tiles_BHW3.numpy()[self._n_tiles : self._n_tiles + n_tiles] = tiles[:n_tiles]
+        n_tiles = min(len(numbers), len(self._rows_BHW3) - self._n_tiles)
+        self._rows_BHW3.numpy()[self._n_tiles : self._n_tiles + n_tiles] = tiles[:n_tiles]
         self._parts.append((slide, numbers[:n_tiles]))
         self._n_tiles += n_tiles
         return n_tiles
 
-    def blacken_rest(self) -> None:
-        """Fill the rows that hold no tile."""
-        self.tiles_BHW3[self._n_tiles :] = 0
+    def taken(self) -> torch.Tensor:
+        """Return the tiles."""
+        return self._rows_BHW3[: self._n_tiles]
+
+    def filled_up(self) -> torch.Tensor:
+        """Return the tiles, and black for every one that has room."""
+        self._rows_BHW3[self._n_tiles :] = 0
+        return self._rows_BHW3
 
     def hand_out(self, found: Mapping[str, NDArray[np.float16]]) -> None:
         """Give every slide its rows."""

@@ -49,6 +49,10 @@ DARK_VALUE = 0.15
 LIGHT_SHARE, LIGHT_MIN_VALUE, LIGHT_MAX_SATURATION = 0.01, 0.5, 0.25
 """The brightest hundredth of a slide shows its light, which through glass is bright and grey."""
 
+WHOLE_LIGHT, STOPPED_LIGHT, MAX_MAGENTA = 253, 191, 0.05
+"""Red and blue as bright as can be, green weakened by a quarter: what stops green stops some of the
+others too. RGB pixels whose file calls them YCbCr show glass so, in a hue that stains have."""
+
 MIN_BLUR_PX = 0.75
 """Sharp tissue reads as blurred by half a pixel; a limit closer than this would drop it."""
 
@@ -206,6 +210,9 @@ def foreign_light(thumbnail_HW3: NDArray[np.uint8]) -> str:
     dark = float((pixels.max(axis=1) < 255 * DARK_VALUE).mean())
     if dark > 0.5:
         return f"{dark:.0%} of it is black, as in fluorescence"
+    magenta = (pixels[:, [0, 2]].min(axis=1) >= WHOLE_LIGHT) & (pixels[:, 1] < STOPPED_LIGHT)
+    if (share := float(magenta.mean())) > MAX_MAGENTA:
+        return f"{share:.0%} of it is glass in magenta, as where RGB is taken for YCbCr"
     brightness = pixels @ np.array([0.299, 0.587, 0.114])
     brightest = pixels[brightness >= np.quantile(brightness, 1 - LIGHT_SHARE)]
     colour = np.median(brightest, axis=0)

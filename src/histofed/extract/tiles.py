@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.quality import FLAGS, bits, first_flag
+from histofed.core.steps import to_the_end
 from histofed.core.tiling import TileSpec, box_means, check_resolution, check_size, full_grid
+from histofed.core.words import counted
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
 from histofed.extract.quality import QualitySpec, flags_of, foreign_light
@@ -22,6 +24,8 @@ from histofed.extract.tissue.base import check_mask
 from histofed.io.store import DroppedTiles, Recipe, Record, SlideTiles
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from histofed.core.types import SlideInfo
@@ -42,7 +46,7 @@ def tile_recipe(spec: TileSpec, tissue: TissueMethod, quality: QualitySpec | Non
     )
 
 
-def tile_slide(
+def tile_steps(
     reader: SlideReader,
     slide_id: str,
     *,
@@ -50,8 +54,8 @@ def tile_slide(
     spec: TileSpec,
     tissue: TissueMethod,
     quality: QualitySpec | None = None,
-) -> tuple[SlideTiles, NDArray[np.uint8], NDArray[np.bool_]]:
-    """Find the tiles of a slide that hold enough tissue, and what is wrong with them.
+) -> Generator[float, None, tuple[SlideTiles, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Find the tiles of a slide that hold enough tissue, and what is wrong with them, in steps.
 
     Parameters
     ----------
@@ -111,11 +115,15 @@ def tile_slide(
     )
     if quality is not None:
         known_N = _unreadable(lost_N[found]) | light
-        tiles = sorted_out(reader, tiles, quality=quality, known_N=known_N)
+        tiles = yield from _sorted_out(reader, tiles, quality=quality, known_N=known_N)
     elif lost_N.any():
         msg = f"slide {slide_id}: parts of it cannot be read; copy it again"
         raise SlideUnreadable(msg)
     return tiles, thumbnail, mask
+
+
+tile_slide = to_the_end(tile_steps)
+"""The same in one go."""
 
 
 def _check_asked(
@@ -176,9 +184,9 @@ def _check_light(
     return np.uint16(bits(["off_stain"]))
 
 
-def sorted_out(
+def _sorted_out(
     reader: SlideReader, tiles: SlideTiles, *, quality: QualitySpec, known_N: NDArray[np.uint16]
-) -> SlideTiles:
+) -> Generator[float, None, SlideTiles]:
     """Return the tiles with their flags, those that a flag drops apart from the others.
 
     Parameters
@@ -192,7 +200,8 @@ def sorted_out(
         No tile is left; or more tiles are unreadable than ``quality.max_unreadable``.
     """
     lost_N = known_N & bits(["unreadable"]) > 0
-    return _split(tiles, known_N | _looked_at(reader, tiles, quality, skip_N=lost_N), quality)
+    seen_N = yield from _looked_at(reader, tiles, quality, skip_N=lost_N)
+    return _split(tiles, known_N | seen_N, quality)
 
 
 def without_unreadable(
@@ -205,7 +214,7 @@ def without_unreadable(
     Raises
     ------
     NoTissue, SlideUnreadable
-        As `sorted_out`.
+        As `tile_steps`.
     """
     spec, dropped = tiles.record.recipe.spec, tiles.dropped
     assert spec is not None
@@ -243,8 +252,8 @@ def _split(tiles: SlideTiles, flags_N: NDArray[np.uint16], quality: QualitySpec)
         count = Counter(first_flag(flags_N, quality.drop))
         reasons = ", ".join(f"{name} {count[name]}" for name in FLAGS if count[name])
         msg = (
-            f"slide {slide_id}: all {len(kept)} tiles with tissue are dropped ({reasons}); look at "
-            "the slide, or drop less (quality.drop=[...])"
+            f"slide {slide_id}: of {counted(len(kept), 'tile')} with tissue all are dropped "
+            f"({reasons}); look at the slide, or drop less (quality.drop=[...])"
         )
         raise NoTissue(msg)
     return replace(
@@ -260,17 +269,20 @@ def _split(tiles: SlideTiles, flags_N: NDArray[np.uint16], quality: QualitySpec)
 
 def _looked_at(
     reader: SlideReader, tiles: SlideTiles, quality: QualitySpec, *, skip_N: NDArray[np.bool_]
-) -> NDArray[np.uint16]:
+) -> Generator[float, None, NDArray[np.uint16]]:
     """Return the flags of each tile, from its pixels at a coarse resolution."""
     asked = tiles.record.recipe.spec
     assert asked is not None
     spec = _coarse(asked, quality)
     flags_N = np.full(len(tiles.coords_N2), bits(["unreadable"]), dtype=np.uint16)
     rows_N = np.flatnonzero(~skip_N)
+    n_seen = 0
     for numbers_B, tiles_BHW3 in read_batches(
         reader, spec, tiles.coords_N2[rows_N], batch_size=LOOK_BATCH, skip_damaged=True
     ):
         seen = rows_N[numbers_B]
         flags_N[seen] = flags_of(tiles_BHW3, tiles.tissue_N[seen], mpp=spec.mpp, spec=quality)
+        n_seen += len(seen)
+        yield n_seen / len(rows_N)
     flags_N[skip_N] = 0
     return flags_N

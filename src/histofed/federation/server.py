@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, FederationError, UpdateRefused
 from histofed.federation.gate import check_update
 from histofed.federation.history import RoundRecord
@@ -142,9 +143,9 @@ class Server:
         if len(accepted) < self.quorum:
             reasons = "".join(f"\n  {refused[site]}" for site in sorted(refused))
             msg = (
-                f"round {current.number} of {current.total}: {len(accepted)} update(s) accepted of "
-                f"{len(self.sites)} sites, the quorum is {self.quorum}; mend the sites named here "
-                f"or lower the quorum (federation.min_sites){reasons}"
+                f"round {current.number} of {current.total}: {counted(len(accepted), 'update')} "
+                f"accepted of {counted(len(self.sites), 'site')}, the quorum is {self.quorum}; "
+                f"mend the sites named here or lower the quorum (federation.min_sites){reasons}"
             )
             raise FederationError(msg)
         record = RoundRecord(

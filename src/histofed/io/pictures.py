@@ -27,6 +27,9 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
     try:
         with Image.open(path) as picture:
             return np.array(picture.convert("RGB")), file_digest(path)
+    except FileNotFoundError as error:
+        msg = f"{path}: no such picture; correct the path"
+        raise ConfigError(msg) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         msg = f"{path}: not a picture that can be read ({error}); save a part of a slide, as PNG, "
         msg += "of at most 8000 pixels a side"

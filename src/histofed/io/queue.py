@@ -10,6 +10,7 @@ so of many that see the same dead claim one gets it. (Were the claim one fixed n
 away, a slow thief could take the fresh claim of a fast one.)
 
 Ages are differences of modification times on the shared file system; no two clocks are compared.
+A time that lies ahead says nothing: then an owner is dead if the time stays the same for so long.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ class WorkQueue:
         self.folder = folder
         self.stale_after_s = stale_after_s
         self._asked: tuple[float, float] | None = None
+        self._first_seen_s: dict[tuple[int, str, float], float] = {}
 
     def path(self, item: str, number: int) -> Path:
         """Return where an attempt is or would be."""
@@ -153,7 +155,15 @@ class WorkQueue:
             return False
         if _has_died(history[-1].process):
             return False
-        return self.now_s() - history[-1].touched_s <= self.stale_after_s
+        age_s = self.now_s() - history[-1].touched_s
+        if age_s < -self.stale_after_s:
+            age_s = self._watched_s(history[-1])
+        return age_s <= self.stale_after_s
+
+    def _watched_s(self, attempt: Attempt) -> float:
+        """Return for how long no sign of life was seen here, which some clock dated ahead."""
+        sign = (attempt.number, attempt.process, attempt.touched_s)
+        return time.monotonic() - self._first_seen_s.setdefault(sign, time.monotonic())
 
     def claim(self, item: str, key: str, *, history: Sequence[Attempt]) -> Claim | None:
         """Claim an item whose attempts were ``history`` and is not held; None if another was first.

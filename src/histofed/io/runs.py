@@ -6,6 +6,7 @@
       run.json               how it was made (command, versions, commit, seed, inputs)
       config.yaml            every option as it was used
       splits.csv             patient_id, fold, role
+      fingerprints.h5        what each slide is known by, to compare a new cohort with
       <arm>/predictions.csv  out-of-fold predictions; arm = federated, pooled, local-<site>, ...
   <arm>/selection.csv    those of the patients that picked the checkpoints: thresholds are set on
                          them
@@ -40,9 +41,12 @@ RECORDED_PACKAGES = (
 )  # fmt: skip
 
 
-ARMS = ("federated", "pooled", "baseline")
+ARMS = ("federated", "federated-fused", "pooled", "fused", "clinical", "baseline")
 LOCAL = "local-"
-"""Names of arms: ways of training that are compared; one ``local-<site>`` per hospital."""
+"""Names of arms: ways of training that are compared; one ``local-<site>`` per hospital.
+
+Fused ones take clinical covariates beside the image, ``clinical`` takes them alone.
+"""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ class RunFolder:
         """Predictions of one arm for the patients that its checkpoints were picked on."""
         return self.path / arm / "selection.csv"
 
+    @property
+    def fingerprints(self) -> Path:
+        """What each slide is known by."""
+        return self.path / "fingerprints.h5"
+
     def fold(self, arm: str, fold: int) -> Path:
         """Folder of one fold of one arm."""
         return self.path / arm / f"fold-{fold}"
@@ -109,10 +118,25 @@ class RunFolder:
 
     def results(self) -> list[Path]:
         """Return every result of a run that is there: what a new run would replace."""
-        files = (self.metrics, self.summary, self.report, self.splits, self.path / "run.json")
+        files = (
+            self.metrics,
+            self.summary,
+            self.report,
+            self.splits,
+            self.fingerprints,
+            self.path / "run.json",
+        )
         folders = (self.figures, self.heatmaps, self.scores)
         arms = [self.path / name for name in ARMS] + sorted(self.path.glob(f"{LOCAL}*"))
         return [path for path in (*arms, *folders, *files) if path.exists()]
+
+    def clear(self) -> None:
+        """Remove every result of an earlier run."""
+        for path in self.results():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def start(self, config: dict[str, Any], *, config_yaml: str, inputs: dict[str, Any]) -> None:
         """Write ``run.json`` and ``config.yaml``.

@@ -8,14 +8,16 @@ table; it may be empty for bags that came as features.
 from __future__ import annotations
 
 import csv
+import math
+import re
 import unicodedata
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.cohort import Cohort
 from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.core.types import Slide
+from histofed.core.words import counted
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_text
 
@@ -31,8 +33,13 @@ COHORT_COLUMNS = ("patient_id", "slide_id", "site", "path")
 MAX_NAME_BYTES = 120
 
 
-def read_cohort(path: Path, task: Task) -> Cohort:
+def read_cohort(path: Path, task: Task, *, keep_unknown: bool = False) -> Cohort:
     """Read a cohort table for one task; patients whose label is not known are left out.
+
+    Parameters
+    ----------
+    keep_unknown
+        Take them too, with a label of NaN; the table may even lack the task's columns.
 
     Raises
     ------
@@ -44,7 +51,8 @@ def read_cohort(path: Path, task: Task) -> Cohort:
     slides = []
     spelled: dict[str, str] = {}
     owner: dict[Path, str] = {}
-    for slide, cells, where in _cohort_rows(path, task):
+    unknown: Label = (math.nan,) * len(task.label_names)
+    for slide, cells, where in _cohort_rows(path, task, lacking=keep_unknown):
         plain = unicodedata.normalize("NFC", slide.patient_id).casefold()
         if spelled.setdefault(plain, slide.patient_id) != slide.patient_id:
             msg = f"{where}: also written {spelled[plain]!r}; two spellings of one patient could "
@@ -55,26 +63,28 @@ def read_cohort(path: Path, task: Task) -> Cohort:
             msg += "belongs to one patient"
             raise CohortError(msg)
         label = task.label(cells, where)
+        if label is None and keep_unknown:
+            label = unknown
         if label is None:
             left_out.add(slide.patient_id)
             continue
         if str(labels.setdefault(slide.patient_id, label)) != str(label):  # NaN is not itself
             said = ", ".join(repr(cell) for cell in cells.values())
             msg = f"{where}: this slide says {said}, an earlier slide of the patient says "
-            msg += f"otherwise; {_columns(task)} is per patient"
+            msg += f"otherwise; {_asked(task)} is per patient"
             raise CohortError(msg)
         slides.append(slide)
     if torn := sorted(left_out & labels.keys()):
-        msg = f"{path}: {_columns(task)} is empty on some slides of {torn[0]} and filled on "
+        msg = f"{path}: {_asked(task)} is empty on some slides of {torn[0]} and filled on "
         msg += "others; it is per patient"
         raise CohortError(msg)
     if not slides:
-        msg = f"{path}: no row has a known value in {_columns(task)}"
+        msg = f"{path}: no row has a known value in {_asked(task)}"
         raise CohortError(msg)
     return Cohort(name=path.resolve().parent.name, slides=tuple(slides), labels=labels)
 
 
-def _columns(task: Task) -> str:
+def _asked(task: Task) -> str:
     return f"column {', '.join(repr(name) for name in task.columns)}"
 
 
@@ -83,61 +93,43 @@ def read_slides(path: Path) -> list[Slide]:
     return [slide for slide, _, _ in _cohort_rows(path, None)]
 
 
-def with_mpp_table(slides: list[Slide], path: Path) -> list[Slide]:
-    """Return the slides with the resolutions of a table ``slide,mpp``; not every slide needs a row.
+def mpp_of(cell: str, where: str) -> float | None:
+    """Return a cell's microns per pixel; None where it is empty.
 
     Raises
     ------
     CohortError
-        The table or a column is missing; a row names an unknown slide, one named before, no
-        possible number, or another resolution than the cohort table.
+        It is no number, or none of a microscope.
     """
-    if not path.is_file():
-        msg = f"mpp_table={path} is not there; it has one row per slide with the columns slide,mpp"
-        raise CohortError(msg)
-    stated: dict[str, float] = {}
-    known = {slide.slide_id: slide for slide in slides}
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        check_header(path, list(reader.fieldnames or []), ("slide", "mpp"))
-        for row in reader:
-            slide_id, cell = (row["slide"] or "").strip(), (row["mpp"] or "").strip()
-            where = f"{path}, line {reader.line_num}, slide {slide_id or '?'}"
-            check_cells(row, where)
-            if slide_id not in known:
-                msg = f"{where}: there is no such slide here; correct its name or remove the row"
-                raise CohortError(msg)
-            if slide_id in stated:
-                msg = f"{where}: the slide has a row already; which one counts is not said"
-                raise CohortError(msg)
-            mpp = _mpp(cell, where)
-            if mpp is None:
-                msg = f"{where}: mpp is empty; give its microns per pixel or remove the row"
-                raise CohortError(msg)
-            if known[slide_id].mpp not in (None, mpp):
-                msg = f"{where}: mpp is {mpp:g} here and {known[slide_id].mpp:g} in the cohort "
-                msg += "table; keep one"
-                raise CohortError(msg)
-            stated[slide_id] = mpp
-    return [replace(slide, mpp=stated.get(slide.slide_id, slide.mpp)) for slide in slides]
-
-
-def _mpp(cell: str, where: str) -> float | None:
-    """Return a cell's microns per pixel; None where it is empty."""
     try:
         mpp = float(cell) if cell else None
     except ValueError:
-        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel"
+        msg = f"{where}: mpp is {cell!r}, not a number of microns per pixel; {_written(cell)}"
         raise CohortError(msg) from None
     if mpp is not None and not MIN_MPP <= mpp <= MAX_MPP:
         msg = f"{where}: mpp is {cell}; it must be {MIN_MPP:g} to {MAX_MPP:g}: what no optics give "
-        msg += "is probably not microns per pixel"
+        msg += "is probably not microns per pixel; correct it"
         raise CohortError(msg)
     return mpp
 
 
-def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, dict[str, str], str]]:
-    """Yield each row as (slide, the task's cells by column, where it stands)."""
+def _written(cell: str) -> str:
+    """Return how a resolution is to be written, for what people write instead."""
+    numbers = re.findall(r"\d+(?:[.,]\d+)?", cell)
+    if len(numbers) == 2 and re.fullmatch(r"[\d.,\s]+[x×*/;|\s][\d.,\s]+", cell.lower()):
+        return "a pixel is square, so one number is wanted: export the slide with square pixels"
+    if len(numbers) == 1:
+        return f"write the number alone and with a point: {numbers[0].replace(',', '.')}"
+    return "write a number as 0.25"
+
+
+def _cohort_rows(
+    path: Path, task: Task | None, *, lacking: bool = False
+) -> Iterable[tuple[Slide, dict[str, str], str]]:
+    """Yield each row as (slide, the task's cells by column, where it stands).
+
+    Where the table may be ``lacking`` the task's columns, their cells are empty.
+    """
     asked = task.columns if task else ()
     columns = (*COHORT_COLUMNS, *asked)
     if path.is_dir():
@@ -153,13 +145,13 @@ def _cohort_rows(path: Path, task: Task | None) -> Iterable[tuple[Slide, dict[st
     with open_text(path) as file:
         reader = csv.DictReader(file)
         found = reader.fieldnames or []
-        check_header(path, list(found), columns)
+        check_header(path, list(found), COHORT_COLUMNS if lacking else columns)
         for row in reader:
             where = f"{path}, line {reader.line_num}, patient {row['patient_id'] or '?'}"
             check_cells(row, where)
             yield (
                 _slide(row, path.parent, where),
-                {name: row[name] or "" for name in asked},
+                {name: row.get(name) or "" for name in asked},
                 where,
             )
 
@@ -168,15 +160,18 @@ def check_header(path: Path, found: list[str], columns: Sequence[str]) -> None:
     """Refuse a table that lacks a column or has one twice."""
     if missing := [name for name in columns if name not in found]:
         msg = (
-            f"{path}: column(s) {', '.join(missing)} missing; the table has "
-            f"{', '.join(found) or 'no header'}"
+            f"{path}: without {_columns(missing)}; the table has {', '.join(found) or 'no header'}"
         )
         if len(found) == 1:
             msg += "; cells are separated by commas"
         raise CohortError(msg)
     if twice := sorted({name for name in found if found.count(name) > 1}):
-        msg = f"{path}: column(s) {', '.join(twice)} appear twice; which one counts is not said"
+        msg = f"{path}: it has {_columns(twice)} twice; which one counts is not said"
         raise CohortError(msg)
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"{'column' if len(names) == 1 else 'columns'} {', '.join(names)}"
 
 
 def check_cells(row: Mapping[Any, Any], where: str) -> None:
@@ -184,8 +179,8 @@ def check_cells(row: Mapping[Any, Any], where: str) -> None:
     if None in row or None in row.values():
         named = [value for name, value in row.items() if name is not None]
         n_cells = sum(value is not None for value in named) + len(row.get(None) or ())
-        msg = f"{where}: the row has {n_cells} cells, the header {len(named)}; quote cells that "
-        msg += "hold a comma"
+        msg = f"{where}: the row has {counted(n_cells, 'cell')}, the header {len(named)}; quote "
+        msg += "cells that hold a comma"
         raise CohortError(msg)
 
 
@@ -226,7 +221,7 @@ def _slide(row: Mapping[str, str | None], folder: Path, where: str) -> Slide:
         patient_id=str(row["patient_id"]).strip(),
         site=str(row["site"]).strip(),
         path=folder / file if file else None,
-        mpp=_mpp((row.get("mpp") or "").strip(), where),
+        mpp=mpp_of((row.get("mpp") or "").strip(), where),
     )
 
 

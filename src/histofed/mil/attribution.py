@@ -4,8 +4,9 @@ Written for every slide, as heads of one file:
 
 - ``attention``: the weight of the tile in the patient's bag; it sums to one over all the tiles of
   all the slides of the patient. Only for aggregators with attention.
-- ``tile_logit`` and the like: what the tile would get as a bag of its own, as the objective names
-  it; of a binary task the logit, above 0 speaks for the positive class.
+- ``tile_logit`` and the like: what the tile would get as a bag of its own (with the patient's
+  clinical covariates, where the model has some), as the objective names it; of a binary task the
+  logit, above 0 speaks for the positive class.
 - ``evidence``: the tile's exact share in the patient's logit, with the same sense of its sign. Only
   for aggregators whose logit is a sum over tiles, and tasks of one logit.
 
@@ -49,7 +50,7 @@ def tile_scores(
     module.eval()
     batch = collate([bag])
     output = module(batch)
-    alone_1NC = module.aggregator.instance_logits(batch.features_BND)
+    alone_1NC = module.instance_logits(batch)
     heads = {name: head[0] for name, head in module.objective.tile_heads(alone_1NC).items()}
     if output.attention_BN is not None:
         heads = {ATTENTION: output.attention_BN[0], **heads}

@@ -1,7 +1,7 @@
 """Bags: all tiles of all slides of one patient, and batches of them.
 
 Suffixes: B bags, N instances (the most of the batch; shorter bags are padded), D features,
-M instances drawn, K numbers of a label.
+M instances drawn, K numbers of a label, F covariates.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Bag:
         grid, or None.
     drawn_M
         The tiles that a batch shall take, or None for all.
+    clinical_F
+        The patient's covariates as numbers, or None for the image alone.
     """
 
     patient_id: str
@@ -55,6 +57,7 @@ class Bag:
     tiles_of: dict[str, slice]
     cells_N3: Tensor | None = None
     drawn_M: Tensor | None = None
+    clinical_F: tuple[float, ...] | None = None
 
     @property
     def n_tiles(self) -> int:
@@ -72,6 +75,7 @@ class BagBatch:
     target_BK: Tensor
     ids: tuple[str, ...]
     cells_BN3: Tensor | None = None
+    clinical_BF: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> BagBatch:
         """Move to a device; Lightning calls this."""
@@ -86,6 +90,9 @@ class BagBatch:
             cells_BN3=None
             if self.cells_BN3 is None
             else self.cells_BN3.to(device, non_blocking=non_blocking),
+            clinical_BF=None
+            if self.clinical_BF is None
+            else self.clinical_BF.to(device, non_blocking=non_blocking),
         )
 
 
@@ -247,7 +254,14 @@ def collate(bags: Sequence[Bag]) -> BagBatch:
         target_BK=torch.tensor([bag.label for bag in bags], dtype=torch.float32),
         ids=tuple(bag.patient_id for bag in bags),
         cells_BN3=_padded([bag.cells_N3 for bag in bags], bags, longest) if in_grid else None,
+        clinical_BF=_clinical(bags),
     )
+
+
+def _clinical(bags: Sequence[Bag]) -> Tensor | None:
+    rows = [bag.clinical_F for bag in bags if bag.clinical_F is not None]
+    assert len(rows) in (0, len(bags))  # the view of a fold encodes every patient
+    return torch.tensor(rows, dtype=torch.float32) if rows else None
 
 
 def _padded(values: Sequence[Tensor | None], bags: Sequence[Bag], longest: int) -> Tensor:

@@ -68,11 +68,13 @@ class BagDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Bag]:
         """Return the bags that pick the checkpoint."""
-        return self._in_order(self.select)
+        return in_order(self.select, self.batch_size)
 
     def predict_dataloader(self) -> DataLoader[Bag]:
         """Return the bags that are reported."""
-        return self._in_order(self.test)
+        return in_order(self.test, self.batch_size)
 
-    def _in_order(self, bags: BagDataset) -> DataLoader[Bag]:
-        return DataLoader(bags, batch_size=self.batch_size, collate_fn=collate)
+
+def in_order(bags: BagDataset, batch_size: int) -> DataLoader[Bag]:
+    """Return batches of bags in their order."""
+    return DataLoader(bags, batch_size=batch_size, collate_fn=collate)

@@ -1,6 +1,6 @@
 """The LightningModule: an aggregator, the objective of its task, and an optimizer.
 
-Suffixes: B bags, C logits, K numbers of a label.
+Suffixes: B bags, N instances, C logits, K numbers of a label, F covariates.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from histofed.mil.aggregators import Aggregator, MILOutput
     from histofed.mil.bags import BagBatch
+    from histofed.mil.fusion import Fusion
     from histofed.mil.objectives import Objective
 
 SELECT_LOSS = "select_loss"
@@ -30,6 +31,8 @@ class MILModule(pl.LightningModule):
 
     Parameters
     ----------
+    fusion
+        Takes clinical covariates in, beside the aggregator's embedding; None for the image alone.
     learning_rate, weight_decay
         Of AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101).
     """
@@ -39,12 +42,14 @@ class MILModule(pl.LightningModule):
         aggregator: Aggregator,
         objective: Objective,
         *,
+        fusion: Fusion | None = None,
         learning_rate: float,
         weight_decay: float,
     ) -> None:
         super().__init__()
         self.aggregator = aggregator
         self.objective = objective
+        self.fusion = fusion
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -54,8 +59,22 @@ class MILModule(pl.LightningModule):
         return self.losses(batch)[0]
 
     def forward(self, batch: BagBatch) -> MILOutput:
-        """Return what the aggregator makes of a batch."""
-        return self.aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
+        """Return what the aggregator makes of a batch, and of its covariates where they count."""
+        output: MILOutput = self.aggregator(batch.features_BND, batch.valid_BN, batch.cells_BN3)
+        return output if self.fusion is None else self.fusion(output, _clinical(batch))
+
+    def instance_logits(self, batch: BagBatch) -> Tensor:
+        """Return the logits ``(B, N, C)`` of each instance as the only one of its patient."""
+        if self.fusion is None:
+            return self.aggregator.instance_logits(batch.features_BND)
+        B, N, _ = batch.features_BND.shape
+        clinical = _clinical(batch).repeat_interleave(N, dim=0)
+        logits, start = [], 0
+        for output in self.aggregator.each_alone(batch.features_BND):
+            stop = start + len(output.logits_BC)
+            logits.append(self.fusion(output, clinical[start:stop]).logits_BC)
+            start = stop
+        return torch.cat(logits).reshape(B, N, -1)
 
     def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Return the loss of the task, and that with all else the aggregator asks for."""
@@ -105,6 +124,11 @@ class MILModule(pl.LightningModule):
         return torch.optim.AdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
+
+
+def _clinical(batch: BagBatch) -> Tensor:
+    assert batch.clinical_BF is not None  # whoever asks for a fusion encodes every bag
+    return batch.clinical_BF
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from histofed.errors import WeightsError
@@ -29,6 +29,25 @@ def save_weights(path: Path, model: nn.Module, *, about: dict[str, str]) -> None
             raise WeightsError(msg) from error
 
 
+def read_about(path: Path) -> dict[str, str]:
+    """Return what `save_weights` was told about the model.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {}).get("about", "{}")))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(f"{path}: cannot be read as model weights ({error}); train again")
+
+
 def load_weights(path: Path, model: nn.Module, *, of: str = "") -> str:
     """Load weights into a model of the same structure; return the file's digest.
 
@@ -45,8 +64,7 @@ def load_weights(path: Path, model: nn.Module, *, of: str = "") -> str:
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
-        msg = f"{path}: cannot be read as model weights ({error}); train again"
-        raise WeightsError(msg) from error
+        raise _unreadable(path, error) from error
     expected = model.state_dict()
     wrong = sorted(
         name

@@ -21,10 +21,12 @@ from histofed.io.predictions import write_predictions
 from histofed.io.runs import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.tasks import Task
+    from histofed.io.runs import RunFolder
     from histofed.pipeline.study import Study
 
 Outputs = dict[str, tuple[float, ...]]
@@ -38,45 +40,56 @@ MISS = 0.1
 class Arm:
     """Predictions of one way of training, as its folds are done."""
 
-    study: Study
     name: str
+    task: Task
+    cohort: Cohort
+    run: RunFolder
     tested: list[Prediction] = field(default_factory=list)
-    selected: list[Prediction] = field(default_factory=list)
+    picked: list[Prediction] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, study: Study, name: str) -> Arm:
+        """Return an arm of a study, without predictions so far."""
+        return cls(name, study.task, study.cohort, study.run)
 
     def add(
         self,
         number: int,
         *,
         tested: Outputs,
-        selected: Outputs,
-        trained: Collection[str],
+        picked: Sequence[Prediction],
+        unlike: Mapping[str, float | None],
     ) -> None:
-        """Add what a fold's model says of those it is tested by, and of those it was picked on."""
-        study = self.study
-        picked = self._predictions(number, selected)
-        self.selected += picked
-        found = self._predictions(number, tested)
-        unlike = ood(study.mean_features, trained, [each.patient_id for each in found])
-        sets = possible_classes(study.task, picked, found)
+        """Add what a fold's model says of those whom it tests.
+
+        Parameters
+        ----------
+        picked
+            What it says of those it was picked on.
+        unlike
+            Of each one tested (see `ood`).
+        """
+        self.picked += picked
+        found = predictions_of(self.cohort, number, tested)
+        sets = possible_classes(self.task, picked, found)
         self.tested += [
-            replace(each, possible=possible, ood=percent)
-            for each, possible, percent in zip(found, sets, unlike, strict=True)
+            replace(each, possible=possible, ood=unlike[each.patient_id])
+            for each, possible in zip(found, sets, strict=True)
         ]
 
     def write(self) -> None:
         """Write predictions, and the digests of the models that made them."""
-        run, task = self.study.run, self.study.task
         models = {
             file.parent.name: file_digest(file)
-            for file in sorted((run.path / self.name).glob("fold-*/model.safetensors"))
+            for file in sorted((self.run.path / self.name).glob("fold-*/model.safetensors"))
         }
-        write_json(run.path / self.name / "models.json", models)
-        if self.selected:
-            write_predictions(run.selection(self.name), self.selected, task=task)
-        write_predictions(run.predictions(self.name), self._once_each(), task=task)
+        write_json(self.run.path / self.name / "models.json", models)
+        if self.picked:
+            write_predictions(self.run.selection(self.name), self.picked, task=self.task)
+        write_predictions(self.run.predictions(self.name), self.once_each(), task=self.task)
 
-    def _once_each(self) -> list[Prediction]:
-        """Return one prediction of every patient, in the order of the cohort.
+    def once_each(self) -> list[Prediction]:
+        """Return one prediction of every patient tested, in the order of the cohort.
 
         Who is tested by several folds (an external cohort) gets the mean of their outputs, and
         every class that one of them could not rule out.
@@ -84,22 +97,21 @@ class Arm:
         several: dict[str, list[Prediction]] = {}
         for each in self.tested:
             several.setdefault(each.patient_id, []).append(each)
-        return [
-            _mean(several[patient]) for patient in self.study.cohort.patients if patient in several
-        ]
+        return [_mean(several[patient]) for patient in self.cohort.patients if patient in several]
 
-    def _predictions(self, number: int, outputs: Outputs) -> list[Prediction]:
-        cohort = self.study.cohort
-        return [
-            Prediction(
-                patient_id=patient,
-                site=cohort.site_of[patient],
-                fold=number,
-                label=cohort.labels[patient],
-                outputs=values,
-            )
-            for patient, values in outputs.items()
-        ]
+
+def predictions_of(cohort: Cohort, number: int, outputs: Outputs) -> list[Prediction]:
+    """Return what a fold's model says of patients, with what the table says."""
+    return [
+        Prediction(
+            patient_id=patient,
+            site=cohort.site_of[patient],
+            fold=number,
+            label=cohort.labels[patient],
+            outputs=values,
+        )
+        for patient, values in outputs.items()
+    ]
 
 
 def possible_classes(
@@ -120,18 +132,24 @@ def class_probabilities(predictions: Sequence[Prediction]) -> Floats:
     return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
 
-def ood(
-    mean_features: Mapping[str, Floats], trained: Collection[str], tested: Sequence[str]
-) -> list[float | None]:
+def ood(trained: Mapping[str, Floats], tested: Mapping[str, Floats]) -> dict[str, float | None]:
     """Return how many in a hundred patients trained on are more usual than each one tested.
 
-    None where too few were trained on to tell what is usual.
+    Parameters
+    ----------
+    trained, tested
+        Patient -> mean of the patient's features, ``(D,)``.
+
+    Returns
+    -------
+    unlike
+        Patient -> 0..100; None where too few were trained on to tell what is usual.
     """
-    known = [mean_features[patient] for patient in trained]
-    if len(known) <= N_NEIGHBOURS or not tested:
-        return [None] * len(tested)
-    asked = np.stack([mean_features[patient] for patient in tested])
-    return list(trained_on(np.stack(known)).percentile(asked).tolist())
+    if len(trained) <= N_NEIGHBOURS or not tested:
+        return dict.fromkeys(tested)
+    usual = trained_on(np.stack(list(trained.values())))
+    found = usual.percentile(np.stack(list(tested.values())))
+    return dict(zip(tested, found.tolist(), strict=True))
 
 
 def _mean(several: Sequence[Prediction]) -> Prediction:

@@ -6,7 +6,6 @@ imported, so a config that came from elsewhere cannot run anything else.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from importlib.metadata import entry_points
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from histofed.core.tiling import TileSpec
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, did_you_mean
+from histofed.io.tables import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from histofed.core.tasks import Task
-    from histofed.extract.encoders import TileEncoder
+    from histofed.extract.encoders import EncoderCard, TileEncoder
     from histofed.extract.quality import QualitySpec
     from histofed.extract.slide_encoders import SlideEncoder
     from histofed.extract.stain import StainMethod
@@ -68,14 +68,21 @@ def objective(task: Task, config: TrainerConfig) -> Objective:
     return objective_of(task, survival=config.survival_loss)
 
 
-def module(config: TrainConfig, task: Task, *, dim: int) -> MILModule:
-    """Return an untrained model for features of ``dim``; weights come from torch's random state."""
+def module(config: TrainConfig, task: Task, *, dim: int, n_covariates: int = 0) -> MILModule:
+    """Return an untrained model for features of ``dim``; weights come from torch's random state.
+
+    Those of the aggregator are the same with covariates and without.
+    """
+    from histofed.mil.fusion import fusion_for
     from histofed.mil.module import MILModule
 
     aims = objective(task, config.trainer)
+    pools = aggregator(config.aggregator, dim=dim, n_classes=aims.n_logits)
+    kind = config.clinical.fusion
     return MILModule(
-        aggregator(config.aggregator, dim=dim, n_classes=aims.n_logits),
+        pools,
         aims,
+        fusion=fusion_for(pools, kind, n_covariates=n_covariates) if n_covariates else None,
         learning_rate=config.trainer.learning_rate,
         weight_decay=config.trainer.weight_decay,
     )
@@ -147,15 +154,22 @@ def encoders(
     engine: str = "auto",
 ) -> dict[str, TileEncoder]:
     """Return name -> tile encoder, of one or several; all of them must take the same tiles."""
-    from histofed.extract.encoders import registry
     from histofed.extract.extract import check_one_grid
 
-    chosen = each_encoder(config)
-    check_one_grid([registry.card(each.get("card", each["name"])) for each in chosen.values()])
+    for name in each_encoder(config):
+        check_name("encoder.name", name, "options")  # folders are called so
+    check_one_grid(encoder_cards(config))
     return {
         name: encoder(each, spec=spec, device=device, precision=precision, engine=engine)
-        for name, each in chosen.items()
+        for name, each in each_encoder(config).items()
     }
+
+
+def encoder_cards(config: Mapping[str, Any]) -> list[EncoderCard]:
+    """Return the cards of one or several encoders, without their weights."""
+    from histofed.extract.encoders import registry
+
+    return [registry.card(each.get("card", each["name"])) for each in each_encoder(config).values()]
 
 
 def aggregator(config: Mapping[str, Any], *, dim: int, n_classes: int = 1) -> Aggregator:
@@ -196,8 +210,7 @@ def check_component(kind: str, config: Any, *, option: str = "") -> None:
     ]
     for name, value in _arguments(OmegaConf.to_container(config, resolve=True)).items():
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
-            guess = f" Did you mean {option}.{near[0]}?" if near else ""
+            guess = did_you_mean(name, allowed, prefix=f"{option}.")
             msg = f"{option}.{name} is not an option of {target.__name__}. "
             raise ConfigError(msg + f"Allowed: {', '.join(allowed) or 'none'}.{guess}")
         _check_type(f"{option}.{name}", value, hints.get(name, Any))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, did_you_mean
 from histofed.pipeline.build import check_component, each_encoder
 from histofed.pipeline.limits import check_limits
 from histofed.pipeline.schema import SCHEMAS
 from histofed.pipeline.several import SEVERAL, check_list, with_several
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hydra.core.override_parser.types import Override
 
@@ -152,13 +152,43 @@ def to_object(config: DictConfig) -> Any:
     return OmegaConf.to_object(config)
 
 
+def with_options(verb: str, config: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Return the options of a verb with some changed, after every check.
+
+    Raises
+    ------
+    ConfigError
+        As `checked`, or an option that does not exist.
+    """
+    changed = OmegaConf.create(dict(config))
+    for name, value in options.items():
+        _check_name(verb, name, changed)
+        OmegaConf.update(changed, name, value)
+    return to_object(checked(verb, changed))
+
+
 def quoted(override: str) -> str:
-    """Quote a value that Hydra's grammar does not know: letters beyond ASCII (``run=köln``)."""
+    """Return an option as Hydra's grammar wants it; it knows fewer signs than names of files have.
+
+    Quoted are values that it cannot read, as in ``run=köln`` or ``work=a(1)``. A ``~`` before a
+    folder is the home of whoever typed it: shells see to that at the beginning of a word only.
+    """
     name, equals, value = override.partition("=")
-    if not equals or value.isascii() or value[0] in "'\"[{":
+    if not equals or not value or value[0] in "'\"[{":
         return override
+    value = os.path.expanduser(value)  # noqa: PTH111  # that of pathlib fails for names of nobody
+    if _is_read(f"{name}={value}"):
+        return f"{name}={value}"
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"{name}='{escaped}'"
+
+
+def _is_read(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def _compose(verb: str, overrides: Iterable[str]) -> DictConfig:
@@ -220,15 +250,30 @@ def _check_name(verb: str, name: str, known: DictConfig) -> None:
             if depth == 0:
                 allowed = sorted({*allowed, *groups_of(verb)})
             parent = "".join(f"{above}." for above in parts[:depth])
-            raise _unknown(name, part, allowed, prefix=parent)
+            raise _unknown(name, part, allowed, prefix=parent, below=_below(node, part))
         node = node._get_node(part)
         node = node if isinstance(node, DictConfig) else None
 
 
-def _unknown(what: str, word: str, allowed: list[str], *, prefix: str) -> ConfigError:
-    near = difflib.get_close_matches(word, allowed, n=1)
-    guess = f" Did you mean {prefix}{near[0]}?" if near else ""
-    return ConfigError(f"{what} is not known. Allowed: {', '.join(allowed) or 'nothing'}.{guess}")
+def _below(node: Any, name: str) -> list[str]:
+    """Return ``block.name`` for each block that has an option of this name."""
+    if not isinstance(node, DictConfig):
+        return []
+    blocks = {str(key): node._get_node(key) for key in node}
+    return [
+        f"{key}.{name}"
+        for key, block in blocks.items()
+        if isinstance(block, DictConfig) and name in block
+    ]
+
+
+def _unknown(
+    what: str, word: str, allowed: list[str], *, prefix: str, below: Iterable[str] = ()
+) -> ConfigError:
+    guess = did_you_mean(word, allowed, prefix=prefix)
+    if inside := [prefix + each for each in below]:
+        guess = f" Did you mean {' or '.join(inside)}?"
+    return ConfigError(f"{what} is not known.{guess} Allowed: {', '.join(allowed) or 'nothing'}.")
 
 
 WORDS = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from histofed.core.words import counted
 from histofed.io.runs import RunFolder, read_json, write_json
 from histofed.io.store import ScoreStore
 from histofed.io.tables import read_slides
@@ -124,7 +125,7 @@ def _show(run: RunFolder, summary: dict[str, Any]) -> None:
     picture = next(iter(sorted(run.heatmaps.glob("*.png"))), run.heatmaps)
     facts = {
         "lesion": f"attention finds the planted lesion with AUROC {summary['lesion_auroc']:.3f} "
-        f"({summary['lesion_slides']} slides)",
+        f"({counted(summary['lesion_slides'], 'slide')})",
         "report": str(run.report),
         "heatmap": str(picture),
         "run": str(run.path),

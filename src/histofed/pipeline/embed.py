@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.extract.slide_encoders.base import embedding_of
 from histofed.io.embeddings import EmbeddingRecipe, Embeddings, read_embeddings, write_embeddings
@@ -29,17 +30,13 @@ def run(config: EmbedConfig) -> int:
     """Embed every slide of a folder of features; return the exit code."""
     store, encoder = FeatureStore(Path(config.features)), build.slide_encoder(config.slide_encoder)
     slide_ids = store.slide_ids()
-    if not slide_ids:
-        msg = f"features={config.features} holds no feature file; name the folder that `histofed "
-        msg += "extract` wrote, as in features=work/features/uni"
-        raise ConfigError(msg)
+    features = _recipe(store, slide_ids)
     folder = store.folder.resolve()  # so that "features=." has a name
     out = Path(config.out or folder.with_name(f"{folder.name}-{encoder.card.name}.h5"))
     if out.resolve().parent == folder:
         msg = f"out={out} is in the folder of the features, where every file is a slide; name "
         msg += "another folder"
         raise ConfigError(msg)
-    features = _recipe(store, slide_ids)
     encoder.card.check(features)
     recipe = EmbeddingRecipe(slide_encoder=encoder.record, features=features)
     before = _rows(out, recipe, overwrite=config.overwrite)
@@ -62,8 +59,10 @@ def _recipe(store: FeatureStore, slide_ids: list[str]) -> Recipe:
 
     Raises
     ------
+    ConfigError
+        There is no file, or there are only folders of them.
     StoreError
-        There is none; the first file's fault is named.
+        None can be read; the first file's fault is named.
     """
     first: StoreError | None = None
     for slide_id in slide_ids:
@@ -71,7 +70,16 @@ def _recipe(store: FeatureStore, slide_ids: list[str]) -> Recipe:
             return store.read(slide_id).record.recipe
         except StoreError as error:
             first = first or error
-    assert first is not None
+    folders = [each for each in store.folder.glob("*/") if FeatureStore(each).slide_ids()]
+    if folders:
+        choices = " or ".join(f"features={each}" for each in sorted(folders))
+        msg = f"features={store.folder} holds the features of each encoder in a folder of its own; "
+        msg += f"name one: {choices}"
+        raise ConfigError(msg)
+    if first is None:
+        msg = f"features={store.folder} holds no feature file; name the folder that `histofed "
+        msg += "extract` wrote, as in features=work/features/uni"
+        raise ConfigError(msg)
     raise first
 
 
@@ -164,10 +172,10 @@ def _close(
         "gone": len(before.keys() - rows.keys()),
     }
     said = {
-        "done": f"{counts['done']} slides",
-        "kept": f"{counts['kept']} slides were done before, with the same options",
-        "failed": f"{counts['failed']} slides, named above",
-        "gone": f"{counts['gone']} slides whose features are not there any more",
+        "done": counted(counts["done"], "slide"),
+        "kept": f"{counted(counts['kept'], 'slide')} done before, with the same options",
+        "failed": f"{counted(counts['failed'], 'slide')}, named above",
+        "gone": f"{counted(counts['gone'], 'slide')} whose features are not there any more",
     }
     facts = {name: text for name, text in said.items() if counts[name]}
     if rows:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from histofed.core.tiling import TileSpec
 from histofed.errors import ConfigError
 from histofed.extract.encoders import registry
+from histofed.extract.encoders.google import EFFICIENTNET_LITE0
 from histofed.pipeline.terminal import console
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not known"
 YES_OR_NO = {True: "yes", False: "no", None: UNKNOWN}
-HEADER = ("name", "dim", "px", "mpp", "million", "commercial", "gated", "built", "licence")
+HEADER = ("name", "dim", "px", "mpp", "parameters", "commercial", "gated", "built", "licence")
 
 
 def run(config: EncodersConfig) -> int:
@@ -28,7 +30,7 @@ def run(config: EncodersConfig) -> int:
         return 0
     found = [each for each in registry.cards().values() if _fits(each, config)]
     if not found:
-        msg = "no encoder fits licence, dim, commercial and gated together; leave one of them out"
+        msg = "no encoder fits all filters together; leave one of them out"
         raise ConfigError(msg)
     for line in _lines([HEADER, *(_row(each) for each in found)]):
         console.print(escape(line))
@@ -57,6 +59,8 @@ def _fits(card: EncoderCard, config: EncodersConfig) -> bool:
         and (config.dim is None or config.dim == card.dim)
         and (config.commercial is None or config.commercial == card.commercial)
         and (config.gated is None or config.gated == card.gated)
+        and (config.mpp is None or card.takes(config.mpp))
+        and (config.built is None or config.built == (card.architecture is not None))
     )
 
 
@@ -66,7 +70,7 @@ def _row(card: EncoderCard) -> tuple[str, ...]:
         str(card.dim),
         str(card.size_px),
         _numbers(card.mpp, between=" ") or "any",
-        UNKNOWN if card.parameters_m is None else f"{card.parameters_m:g}",
+        UNKNOWN if card.parameters_m is None else f"{card.parameters_m:g} M",
         YES_OR_NO[card.commercial],
         YES_OR_NO[card.gated],
         YES_OR_NO[card.architecture is not None],
@@ -92,6 +96,7 @@ def _card(card: EncoderCard) -> str:
         "parameters": UNKNOWN if card.parameters_m is None else f"{card.parameters_m:g} million",
         "published": f"for {card.loader}: {_place(card)}",
         "built": built,
+        "weights": _weights(card),
         "licence": card.licence or UNKNOWN,
         "commercial": YES_OR_NO[card.commercial],
         "gated": YES_OR_NO[card.gated],
@@ -99,7 +104,34 @@ def _card(card: EncoderCard) -> str:
         "note": card.note,
     }
     shown = [f"{name:11}{escape(text)}" for name, text in lines.items() if text]
-    return "\n".join([f"[bold]{escape(card.title)}[/]  encoder={card.name}", *shown])
+    title = f"[bold]{escape(card.title)}[/]  encoder={card.name}"
+    return "\n".join([title, *shown, f"next: {escape(_command(card))}"])
+
+
+def _weights(card: EncoderCard) -> str:
+    """Return how the weights are come by."""
+    if card.architecture is None:
+        return ""
+    if card is EFFICIENTNET_LITE0:
+        return "installed with histofed; or encoder.weights=FILE"
+    if card.hub is None:
+        return f"encoder.weights=FILE, which is {card.source}"
+    if card.gated is False:
+        return "fetched from the hub once; or encoder.weights=FILE_OR_FOLDER"
+    asked = "ask for access" if card.gated else "ask for access if the hub wants that"
+    return f"{asked} on their page, then `hf auth login`; or encoder.weights=FILE_OR_FOLDER"
+
+
+def _command(card: EncoderCard) -> str:
+    """Return a command with the tiles that the encoder takes."""
+    if card.architecture is None:
+        return f"histofed convert source=FOLDER out=work encoder_name={card.name}"
+    default = TileSpec()
+    tiling = [] if card.size_px == default.size_px else [f"tiling.size_px={card.size_px}"]
+    tiling += [] if card.takes(default.mpp) else [f"tiling.mpp={card.mpp[0]:g}"]
+    by_hand = card.hub is None and card is not EFFICIENTNET_LITE0
+    weights = ["encoder.weights=FILE"] if by_hand else []
+    return " ".join(["histofed extract slides=FOLDER", f"encoder={card.name}", *weights, *tiling])
 
 
 def _place(card: EncoderCard) -> str:

@@ -6,6 +6,7 @@ on that patient.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
+from histofed.core.words import counted
 from histofed.errors import CohortError
 from histofed.io.predictions import read_predictions
 from histofed.io.runs import LOCAL, RunFolder, write_json
@@ -69,7 +71,7 @@ def evaluate(run: RunFolder, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -
 
 
 def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
-    """Read every arm's predictions, federated first.
+    """Read every arm's predictions of patients whose label is known, federated first.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
         raise CohortError(msg)
     task = task_of(stored_config(run).task)
     arms = {arm: read_predictions(run.predictions(arm), task=task) for arm in names}
-    asked = [(p.patient_id, p.label) for p in arms[names[0]]]
+    asked = [(p.patient_id, str(p.label)) for p in arms[names[0]]]  # NaN is not itself
     folds = reversed(read_splits(run.splits))  # who is tested by several belongs to the first
     fold_of = {patient: fold.number for fold in folds for patient in fold.test}
     for arm, predictions in arms.items():
@@ -91,18 +93,21 @@ def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
             msg = f"{run.predictions(arm)}: not one prediction for every patient of "
             msg += f"{run.splits.name}, from the fold that held the patient out; train again"
             raise CohortError(msg)
-        if [(p.patient_id, p.label) for p in predictions] != asked:
+        if [(p.patient_id, str(p.label)) for p in predictions] != asked:
             msg = f"{run.path}: arms {names[0]} and {arm} are not of the same patients and labels; "
             msg += "train again"
             raise CohortError(msg)
-    return arms
+    return {
+        arm: [p for p in predictions if not all(map(math.isnan, p.label))]
+        for arm, predictions in arms.items()
+    }
 
 
 def show(summary: Sequence[ArmSummary], run: RunFolder, *, following: str) -> None:
     """Print the table of arms and the closing panel."""
     first = summary[0]
     terminal.table(
-        f"{first.n_patients} held-out patients, {first.n_positive} positive",
+        f"{counted(first.n_patients, 'held-out patient')}, {first.n_positive} positive",
         ("trained", "AUROC (95% interval)", "AUPRC", "Brier"),
         [
             (row.arm, str(row.auroc), f"{row.auprc.value:.3f}", f"{row.brier.value:.3f}")

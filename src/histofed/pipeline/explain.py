@@ -13,17 +13,19 @@ from PIL import Image
 
 from histofed.core.metrics import auroc
 from histofed.core.tiling import box_means
-from histofed.errors import ConfigError, WeightsError
+from histofed.core.words import counted
+from histofed.errors import ConfigError
 from histofed.io.atomic import atomic_path
 from histofed.io.predictions import read_predictions
 from histofed.io.readers import open_slide
-from histofed.io.runs import RunFolder, read_json
+from histofed.io.runs import RunFolder
 from histofed.io.store import ScoreStore
 from histofed.mil.attribution import tile_scores
 from histofed.mil.bags import load_bags
-from histofed.mil.weights import load_weights
-from histofed.pipeline import build, evaluate, terminal
+from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.clinical import bags_for
+from histofed.pipeline.models import fold_model, trained_models
 from histofed.pipeline.study import chosen_arm, stored_cohort, stored_config
 from histofed.report.overlays import heatmap_picture
 from histofed.report.style import png_bytes
@@ -60,14 +62,11 @@ def run(config: ExplainConfig) -> int:
     dim = int(next(iter(bags.values())).features_ND.shape[1])
     with terminal.stage("Scores", len(bags), unit="patients") as step:
         for fold in sorted({prediction.fold for prediction in held_out.values()}):
-            module = build.module(stored, task, dim=dim)
-            weights = folder.fold(arm, fold) / "model.safetensors"
-            digest = load_weights(weights, module, of=type(module.aggregator).__name__)
-            if digest != models.get(weights.parent.name):
-                msg = f"{weights}: not the model that this fold was trained with; train again"
-                raise WeightsError(msg)
+            weights, module = fold_model(folder, arm, fold, dim=dim)
+            digest = models[weights.parent.name]
+            here = bags_for(weights, bags, stored.clinical, Path(stored.cohort))
             for patient in (p for p, found in held_out.items() if found.fold == fold):
-                found = tile_scores(module, bags[patient], store=features, model_digest=digest)
+                found = tile_scores(module, here[patient], store=features, model_digest=digest)
                 for slide in found:
                     scores.write(slide)
                 step(note=patient)
@@ -75,28 +74,12 @@ def run(config: ExplainConfig) -> int:
     pictures = draw(folder, chosen[: config.pictures], config=config, scores=scores)
     evaluate.evaluate(folder)
     facts = {
-        "scores": f"{len(scores.slide_ids())} slides in {folder.scores}",
+        "scores": f"{counted(len(scores.slide_ids()), 'slide')} in {folder.scores}",
         "pictures": f"{len(pictures)} in {folder.heatmaps}",
         "report": str(folder.report),
     }
     terminal.closing("explain", facts, next_command=f"histofed review run={folder.path}")
     return 0
-
-
-def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
-    """Return fold folder -> digest of the model that was trained in it.
-
-    Raises
-    ------
-    ConfigError
-        The arm has no model to explain.
-    """
-    models = read_json(run.path / arm / "models.json")
-    if not models:
-        msg = f"arm {arm} of {run.path} is a regression without scores per tile; choose another "
-        msg += f"of {', '.join(run.arms())} (arm=...)"
-        raise ConfigError(msg)
-    return models
 
 
 def draw(

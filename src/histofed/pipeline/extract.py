@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.steps import part_of
 from histofed.errors import SlideUnreadable, StoreError
-from histofed.extract.extract import encode_slide, feature_recipe
+from histofed.extract.extract import encode_slide, encoded_recipe
 from histofed.extract.feed import EncoderFeed
 from histofed.extract.overview import overview
 from histofed.extract.stain.base import sampled
-from histofed.extract.tiles import tissue_mask, without_unreadable
+from histofed.extract.tiles import tile_recipe, tissue_mask, without_unreadable
 from histofed.io.atomic import atomic_path
 from histofed.io.store import FeatureStore, SlideFeatures, TileStore
 from histofed.pipeline import build, terminal
+from histofed.pipeline.given_tiles import GivenTiles
 from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import each_slide
 from histofed.pipeline.slides import WORK_LEFT, check_same, chosen_slides, close, opened
 from histofed.pipeline.tile import outcome, tiles_of, write_tiles
 from histofed.report.stain import stain_picture
-from histofed.report.style import png_bytes
+from histofed.report.style import jpeg_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -38,18 +40,25 @@ if TYPE_CHECKING:
     from histofed.pipeline.sharing import Ended, Steps
     from histofed.pipeline.slides import Outcome
 
+FINDING = 0.1
+"""Part of a slide's time that goes into finding its tiles, more or less: for the progress shown."""
+
 SHOWN = 6
 """Tiles of a slide on its picture of stain normalisation."""
 
 
 def run(config: ExtractConfig) -> int:
     """Extract features of every slide, by every encoder; return the exit code."""
-    spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
-    quality, stain = build.quality(config.quality), build.stain(config.stain)
-    slides = chosen_slides(config)
+    tissue, quality = build.tissue(config.tissue), build.quality(config.quality)
+    stain, slides = build.stain(config.stain), chosen_slides(config)
+    given, tiles = None, tile_recipe(build.tile_spec(config.tiling), tissue, quality)
+    if config.tiles is not None:
+        given = GivenTiles(Path(config.tiles), slides, cards=build.encoder_cards(config.encoder))
+        tiles = given.recipe
+    assert tiles.spec is not None
     encoders = build.encoders(
         config.encoder,
-        spec=spec,
+        spec=tiles.spec,
         device=config.device,
         precision=config.precision,
         engine=config.engine,
@@ -60,14 +69,13 @@ def run(config: ExtractConfig) -> int:
         )
     stores = {name: FeatureStore(folder) for name, folder in _folders(config).items()}
     recipes = {
-        name: feature_recipe(spec, tissue, encoder, quality, stain=stain)
-        for name, encoder in encoders.items()
+        name: encoded_recipe(tiles, encoder, stain=stain) for name, encoder in encoders.items()
     }
     results = {
         name: SharedResults(
             store,
             recipe_digest=recipes[name].digest,
-            source_digest=tissue.source_digest,
+            source_digest=tissue.source_digest if given is None else given.source_digest,
             config=config,
         )
         for name, store in stores.items()
@@ -83,6 +91,7 @@ def run(config: ExtractConfig) -> int:
             tile_store=TileStore(Path(config.work) / "tiles"),
             stores=stores,
             feed=feed,
+            given=given,
         )
         outcomes = each_slide(
             "Features",
@@ -128,12 +137,13 @@ class _Extraction:
     tile_store: TileStore
     stores: Mapping[str, FeatureStore]
     feed: EncoderFeed
+    given: GivenTiles | None
 
     def steps(self, slide: Slide, names: Sequence[str]) -> Steps:
         """Make the features of a slide by the encoders of these names."""
         ended: dict[str, Ended] = {}
         with opened(slide, self.config) as reader:
-            tiles = self._tiles(reader, slide)
+            tiles = yield from self._tiles(reader, slide)
             records = {name: replace(tiles.record, recipe=self.recipes[name]) for name in names}
             for name, record in records.items():
                 try:
@@ -160,10 +170,12 @@ class _Extraction:
                 ended[name] = replace(done, engine=self.encoders[name].engine)
         return ended
 
-    def _tiles(self, reader: SlideReader, slide: Slide) -> SlideTiles:
+    def _tiles(self, reader: SlideReader, slide: Slide) -> Generator[float, None, SlideTiles]:
+        if self.given is not None:
+            return self.given.tiles(reader, slide)
         spec = next(iter(self.recipes.values())).spec
         assert spec is not None
-        tiles, _ = tiles_of(
+        finding = tiles_of(
             reader,
             slide,
             store=self.tile_store,
@@ -172,6 +184,7 @@ class _Extraction:
             quality=self.quality,
             overwrite=self.config.overwrite,
         )
+        tiles, _ = yield from part_of(finding, start=0.0, end=FINDING)
         return tiles
 
     def _is_there(self, name: str, record: Record) -> bool:
@@ -191,7 +204,7 @@ class _Extraction:
 
     def _read(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
-    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+    ) -> Generator[float, None, tuple[SlideTiles, SlideFeed, Transform]]:
         """Hand over all tiles that can be read; return them, their feed and what was done to them.
 
         Raises
@@ -202,6 +215,8 @@ class _Extraction:
         try:
             return (yield from self._hand_over(reader, tiles, names))
         except SlideUnreadable:
+            if self.given is not None:
+                raise  # all of these tiles were asked for
             # Damage the coarse look did not see: those tiles are flagged, the rest goes on.
             tiles = without_unreadable(reader, tiles, quality=self.quality)
             thumbnail, _ = overview(reader, self.tissue.mpp)
@@ -219,21 +234,22 @@ class _Extraction:
 
     def _hand_over(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str]
-    ) -> Generator[None, None, tuple[SlideTiles, SlideFeed, Transform]]:
+    ) -> Generator[float, None, tuple[SlideTiles, SlideFeed, Transform]]:
         # Tiles are read beside the encoder in any case; more threads share that work.
         threads = self.config.read_threads if self.config.read_threads > 1 else 0
         transform = self.stain.fit(reader, tiles, device=self.feed.device)
-        awaited = yield from encode_slide(
+        encoding = encode_slide(
             reader, tiles, self.feed, names=names, transform=transform, threads=threads
         )
+        awaited = yield from part_of(encoding, start=FINDING, end=1.0)
         return tiles, awaited, transform
 
     def _write_pictures(
         self, reader: SlideReader, tiles: SlideTiles, names: Sequence[str], transform: Transform
     ) -> None:
-        """Write ``<slide_id>.png``: tiles before and after, where stains are normalised."""
+        """Write ``<slide_id>.jpg``: tiles before and after, where stains are normalised."""
         slide_id = tiles.record.slide_id
-        paths = [self.stores[name].folder / f"{slide_id}.png" for name in names]
+        paths = [self.stores[name].folder / f"{slide_id}.jpg" for name in names]
         method = self.stain.record.get("method")
         if method is None:
             for path in paths:
@@ -241,7 +257,7 @@ class _Extraction:
             return
         before = sampled(reader, tiles, n_tiles=SHOWN)
         figure = stain_picture(before, transform(before), slide_id=slide_id, method=method)
-        picture = png_bytes(figure)
+        picture = jpeg_bytes(figure)
         for path in paths:
             with atomic_path(path) as part:
                 part.write_bytes(picture)

@@ -8,9 +8,17 @@ from histofed.errors import ConfigError
 from histofed.io.runs import LOCAL
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm
+from histofed.pipeline.clinical import say_new_words, with_covariates
 from histofed.pipeline.fit import fit_alone, fit_federated
 from histofed.pipeline.study import open_study
-from histofed.pipeline.train import add_fold, fit_baseline, fit_pooled
+from histofed.pipeline.train import (
+    CLINICAL,
+    FUSED,
+    add_fold,
+    fit_baseline,
+    fit_clinical,
+    fit_pooled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +28,15 @@ if TYPE_CHECKING:
     from histofed.pipeline.schema import FederateConfig
     from histofed.pipeline.study import Study
 
-FEDERATED = "federated"
+FEDERATED, FEDERATED_FUSED = "federated", "federated-fused"
 
 
 def run(config: FederateConfig) -> int:
     """Train, compare and evaluate; return the exit code."""
+    if config.choose:
+        msg = "choose: hospitals cannot choose options together yet; choose them with `histofed "
+        msg += "train`, or give one value each"
+        raise ConfigError(msg)
     study = open_study(config)
     check_sites(study)
     study.start()
@@ -32,12 +44,20 @@ def run(config: FederateConfig) -> int:
         name: len(study.folds) * (len(study.cohort.sites) if name == "local" else 1)
         for name in config.compare
     }
+    if study.covariates:
+        work[FEDERATED_FUSED] = work[CLINICAL] = len(study.folds)
+        work[FUSED] = work.get("pooled", 0)
     with terminal.stage("Training", sum(work.values()), unit="models") as step:
         fit_over_sites(study, step)
+        if study.covariates:
+            fit_over_sites(study, step, fused=True)
+            fit_clinical(study, step)
         if "local" in config.compare:
             fit_each_site(study, step)
         if "pooled" in config.compare:
             fit_pooled(study, step)
+            if study.covariates:
+                fit_pooled(study, step, fused=True)
         if "baseline" in config.compare:
             fit_baseline(study, step)
     summary = evaluate.evaluate(study.run)
@@ -79,18 +99,28 @@ def check_sites(study: Study) -> None:
             raise ConfigError(msg)
 
 
-def fit_over_sites(study: Study, step: Callable[..., None]) -> None:
-    """Fit one federated model a fold; write the arm."""
-    arm = Arm(study, FEDERATED)
+def fit_over_sites(study: Study, step: Callable[..., None], *, fused: bool = False) -> None:
+    """Fit one federated model a fold; write the arm.
+
+    Parameters
+    ----------
+    fused
+        Take clinical covariates in beside the image.
+    """
+    name = FEDERATED_FUSED if fused else FEDERATED
+    arm = Arm.of(study, name)
     for fold in study.folds:
+        seen = with_covariates(study, fold) if fused else study
+        say_new_words(seen, fold)
 
         def say_round(record: RoundRecord, fold: Fold = fold) -> None:
-            terminal.say(round_line(record, fold.number + 1, len(study.folds)))
+            line = round_line(record, fold.number + 1, len(study.folds))
+            terminal.say(f"fused  {line}" if fused else line)
 
-        folder = study.run.fold(FEDERATED, fold.number)
-        module = fit_federated(study, fold, folder=folder, on_round=say_round)
-        add_fold(arm, fold, module)
-        step(note=f"{FEDERATED}, fold {fold.number + 1}")
+        folder = study.run.fold(name, fold.number)
+        module = fit_federated(seen, fold, folder=folder, on_round=say_round)
+        add_fold(seen, arm, fold, module)
+        step(note=f"{name}, fold {fold.number + 1}")
     arm.write()
 
 
@@ -106,11 +136,11 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
             terminal.say(f"{site} is left out of the local arms: {reason}")
             step(len(study.folds), note=f"{LOCAL}{site}")
             continue
-        arm = Arm(study, LOCAL + site)
+        arm = Arm.of(study, LOCAL + site)
         for fold in study.folds:
             folder = study.run.fold(LOCAL + site, fold.number)
             module = fit_alone(study, fold, bags=bags, folder=folder)
-            add_fold(arm, fold, module, site=site)
+            add_fold(study, arm, fold, module, site=site)
             step(note=f"{LOCAL}{site}, fold {fold.number + 1}")
         arm.write()
 

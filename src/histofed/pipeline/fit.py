@@ -6,6 +6,7 @@ federated one has a callback more.
 
 from __future__ import annotations
 
+import json
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from histofed.mil.moments import total
 from histofed.mil.objectives.base import without_classes
 from histofed.mil.weights import save_weights
 from histofed.pipeline import build
+from histofed.pipeline.clinical import CLINICAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,8 +59,8 @@ def fit_federated(
     """Fit over the hospitals of the cohort; keep the round with the best selection loss.
 
     Every hospital trains on its own patients of the fold and evaluates each global model on its
-    own selection patients; only weights, these losses, and the sums that features are standardised
-    with are exchanged.
+    own selection patients; only weights, these losses, and the sums that features (and clinical
+    covariates) are standardised with are exchanged.
     """
     config: FederateConfig = study.config  # type: ignore[assignment]
     rules = config.federation
@@ -112,7 +114,8 @@ def _new_module(study: Study, fold: Fold, bags: Mapping[str, Bag]) -> MILModule:
     """
     config = study.config
     seed_with(config.seed, fold.number)
-    module = build.module(config, study.task, dim=study.dim)
+    n_covariates = len(study.encoding.names) if study.encoding else 0
+    module = build.module(config, study.task, dim=study.dim, n_covariates=n_covariates)
     trained = [patient for patient in fold.train if patient in bags]
     moments = total(study.moments[patient] for patient in trained)
     module.aggregator.standardise_with(moments.mean_D, moments.std_D)
@@ -169,4 +172,6 @@ def _save(study: Study, module: MILModule, folder: Path) -> None:
         "encoder": study.recipe.encoder,
         "aggregator": str(study.config.aggregator["_target_"]),
     }
+    if study.encoding:
+        about[CLINICAL] = json.dumps(study.encoding.record())
     save_weights(folder / "model.safetensors", module, about=about)

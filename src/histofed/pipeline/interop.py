@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.atomic import atomic_path
 from histofed.io.interop import (
     HISTOFED,
-    NEEDS,
     WRITERS,
     detect,
     exported_digest,
@@ -48,8 +48,8 @@ def run(config: ConvertConfig) -> int:
     if nameless := [path for path in files if is_nameless(path)]:
         first = nameless[0]
         terminal.say(
-            f"{len(nameless)} file(s) called like what they hold: each is taken for the slide that "
-            f"its folder is called after ({first}: slide {slide_id_of(first)})"
+            f"{counted(len(nameless), 'file')} called like what is inside: taken for the slide "
+            f"that the folder is called after ({first}: slide {slide_id_of(first)})"
         )
     specs: set[TileSpec] = set()
     kinds: set[str] = set()
@@ -182,7 +182,7 @@ def _following(config: ConvertConfig, out: Path, kinds: set[str]) -> str:
     if config.to != HISTOFED or not kinds:
         return ""  # what comes next is theirs, or the failures
     if "features" not in kinds:
-        able = "|".join(name for name in WRITERS if "features" not in NEEDS[name])
-        return f"histofed convert source={out / 'tiles'} out=... to={able}"
+        source = f"cohort={config.cohort}" if config.cohort else "slides=SLIDE_OR_FOLDER"
+        return f"histofed extract {source} tiles={out / 'tiles'}"
     cohort = config.cohort or "TABLE"
     return f"histofed train cohort={cohort} features={out / 'features'} cancer=... task=..."

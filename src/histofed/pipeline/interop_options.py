@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideError, StoreError
 from histofed.io.interop import (
     HISTOFED,
@@ -156,7 +157,8 @@ def check_target(config: ConvertConfig, files: list[Path], origin: str) -> None:
     if "features" in found:
         remedy = "name files with positions (source=...), and leave format=features_only out"
     msg = f"to={config.to} needs {' and '.join(sorted(needed))}, and source={config.source} holds "
-    msg += f"{' and '.join(sorted(found))} ({len(files)} files, none with {lacking}); {remedy}"
+    msg += f"{' and '.join(sorted(found))} ({counted(len(files), 'file')}, none with "
+    msg += f"{lacking}); {remedy}"
     raise ConfigError(msg)
 
 

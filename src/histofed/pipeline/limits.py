@@ -69,10 +69,11 @@ SEED = Range(0, 2**32 - 1)
 
 LIMITS: Mapping[str, Range | OneOf | Named] = {
     **dict.fromkeys(
-        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table"), Named()
+        ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table", "tiles"),
+        Named(),
     ),
     "seed": SEED,
-    "batch_size": COUNT,
+    "batch_size": Range(1, 4096, beyond="more make nothing faster and fill the memory"),
     "reader": OneOf(("auto", "openslide")),
     "read_threads": Range(1, 256),
     "dim": COUNT,
@@ -129,7 +130,9 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "trainer.tiles_per_bag": COUNT,
     "trainer.balance": OneOf(("none", "weights", "sampling")),
     "trainer.survival_loss": OneOf(("hazard", "cox")),
+    "splits.inner_folds": Range(3),
     "splits.scheme": OneOf(("patients", "sites", "file")),
+    "clinical.fusion": OneOf(("concat", "gated")),
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "mps")),
     # Weights stay in 32 bits: hospitals average them.
     "trainer.precision": OneOf(("32-true", "16-mixed", "bf16-mixed")),

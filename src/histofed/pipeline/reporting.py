@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.metrics import auprc, auroc, bootstrap
+from histofed.core.words import counted
 from histofed.io.atomic import atomic_path
 from histofed.io.runs import LOCAL
 from histofed.pipeline.study import stored_config
@@ -162,8 +163,8 @@ def _heatmaps(run: RunFolder) -> Iterable[Section]:
     if files:
         yield Section(
             heading="Where the model looked",
-            paragraph=f"{min(len(files), MAX_HEATMAPS)} of {len(files)} pictures; all are in the "
-            "run folder, and `histofed review` shows every slide at full resolution.",
+            paragraph=f"{min(len(files), MAX_HEATMAPS)} of {counted(len(files), 'picture')}; all "
+            "are in the run folder, and `histofed review` shows every slide at full resolution.",
             pictures=tuple(
                 Picture(
                     png=file.read_bytes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def review_data(run: RunFolder, arm: str | None) -> ReviewData:
             Case(
                 patient_id=prediction.patient_id,
                 site=prediction.site,
-                label=task.in_words(prediction.label),
+                label=None if math.isnan(prediction.label[0]) else task.in_words(prediction.label),
                 probability=prediction.outputs[0],
                 slide_ids=tuple(s.slide_id for s in cohort.slides_of(prediction.patient_id)),
             )

@@ -79,6 +79,7 @@ class SplitsConfig:
 
     scheme: str = MISSING
     n_folds: int = MISSING
+    inner_folds: int = MISSING
     seed: int = MISSING
     file: str | None = MISSING
 
@@ -97,6 +98,16 @@ class TrainerConfig:
     survival_loss: str = MISSING
     accelerator: str = MISSING
     precision: str = MISSING
+
+
+@dataclass
+class ClinicalConfig:
+    """Clinical covariates beside the image."""
+
+    columns: list[str] = MISSING
+    fusion: str = MISSING
+    words: list[str] = MISSING
+    missing: list[str] = MISSING
 
 
 @dataclass
@@ -140,6 +151,7 @@ class TileConfig:
 class ExtractConfig(TileConfig):
     """Options of ``histofed extract``."""
 
+    tiles: str | None = MISSING
     features: str = MISSING
     batch_size: int = MISSING
     read_threads: int = MISSING
@@ -176,6 +188,8 @@ class TrainConfig:
     aggregator: Any = MISSING
     splits: SplitsConfig = field(default_factory=SplitsConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    clinical: ClinicalConfig = field(default_factory=ClinicalConfig)
+    choose: dict[str, list[Any]] | None = None
 
 
 @dataclass
@@ -185,6 +199,18 @@ class FederateConfig(TrainConfig):
     compare: list[str] = MISSING
     strategy: Any = MISSING
     federation: FederationConfig = field(default_factory=FederationConfig)
+
+
+@dataclass
+class PredictConfig:
+    """Options of ``histofed predict``."""
+
+    run: str = MISSING
+    arm: str | None = MISSING
+    cohort: str = MISSING
+    features: str = MISSING
+    out: str = MISSING
+    overwrite: bool = MISSING
 
 
 @dataclass
@@ -258,6 +284,8 @@ class EncodersConfig:
     dim: int | None = MISSING
     commercial: bool | None = MISSING
     gated: bool | None = MISSING
+    mpp: float | None = MISSING
+    built: bool | None = MISSING
 
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -268,6 +296,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "convert": ConvertConfig,
     "train": TrainConfig,
     "federate": FederateConfig,
+    "predict": PredictConfig,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
     "review": ReviewConfig,

@@ -144,7 +144,8 @@ class SharedResults:
 
     def write_table(self) -> list[Outcome]:
         """Write ``slides.csv``: what became of every slide, whoever did it."""
-        return write_table(self.store.folder / "slides.csv", self.keys, queue=self.queue)
+        path = self.store.folder / "slides.csv"
+        return write_table(path, self.keys, queue=self.queue, mark=self._mark)
 
     def _state(self, slide: Slide, key: str, history: Sequence[Attempt]) -> State:
         ended = last_ended(history, key)
@@ -179,10 +180,14 @@ class SharedResults:
         """Whether what the record promises is there."""
         if ended.status == "empty":
             return True
+        return self._mark(slide.slide_id) == ended.digest
+
+    def _mark(self, slide_id: str) -> str | None:
+        """Return the mark of the result that is there; None where none can be read."""
         try:
-            return self.store.mark(slide.slide_id) == ended.digest
+            return self.store.mark(slide_id)
         except StoreError:
-            return False
+            return None
 
     def _may_try_again(self, failed: Attempt) -> bool:
         """Whether a failure is an earlier run's and not the last one allowed."""

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from histofed.core.words import counted
 from histofed.errors import OutputUnwritable, SlideError, StoreError
 from histofed.io.atomic import sweep
 from histofed.pipeline import terminal
@@ -38,20 +39,19 @@ MOST_OPEN = 128
 
 Ended = Outcome | SlideError | StoreError | OSError
 
-Steps = Generator[Future[Any] | None, None, Mapping[str, Ended]]
-"""The work on a slide. It yields None when it may be interrupted, and what it waits for; it returns
-name of the results -> what became of the slide there."""
+Steps = Generator[Future[Any] | float, None, Mapping[str, Ended]]
+"""The work on a slide. It yields which part of it is done, 0 to 1, when it may be interrupted, and
+what it waits for; it returns name of the results -> what became of the slide there."""
 
 Work = Callable[["Slide", Sequence[str]], Steps]
 """Slide, names of the results it is to be done for -> the work on it."""
 
 
-def at_once(work: Callable[[Slide], Outcome]) -> Work:
-    """Return work that is done in one go, with one result."""
+def one_result(work: Callable[[Slide], Generator[float, None, Outcome]]) -> Work:
+    """Return work that waits for nothing and has one result."""
 
     def steps(slide: Slide, names: Sequence[str]) -> Steps:
-        yield from ()
-        return dict.fromkeys(names, work(slide))
+        return dict.fromkeys(names, (yield from work(slide)))
 
     return steps
 
@@ -160,7 +160,8 @@ class _SharedWork:
             if not sharing.wait:
                 break
             if not waited:
-                terminal.say(f"waiting for {len(left)} slides that other processes work on")
+                slides_left = counted(len(left), "slide")
+                terminal.say(f"waiting for {slides_left} that other processes work on")
                 waited = True
             time.sleep(min(WAIT_S + len(left) / 10, sharing.stale_after_s / 4))
 
@@ -216,6 +217,7 @@ class _SharedWork:
         self._finish(job, ended)
         if not job.claims:
             return
+        self._on_slide(0, note=job.slide.slide_id)
         job.steps = self._work(job.slide, list(job.claims))
         while job.claims and job.awaited is None:
             self._step(job)
@@ -226,7 +228,7 @@ class _SharedWork:
         assert job.steps is not None
         ended: Mapping[str, Ended]
         try:
-            job.awaited = next(job.steps)
+            done = next(job.steps)
         except StopIteration as end:
             ended = end.value
         except OutputUnwritable:
@@ -234,6 +236,10 @@ class _SharedWork:
         except (SlideError, StoreError, OSError) as error:
             ended = dict.fromkeys(job.claims, error)
         else:
+            if isinstance(done, Future):
+                job.awaited = done
+            else:
+                self._on_slide(0, note=f"{job.slide.slide_id} {done:.0%}", part=done)
             return
         self._finish(job, ended)
 

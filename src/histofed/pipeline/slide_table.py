@@ -5,7 +5,7 @@ So every process of a job writes the same table, and any of them may be the last
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from histofed.io.queue import is_like
@@ -13,7 +13,7 @@ from histofed.io.tables import write_rows
 from histofed.pipeline.slides import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from histofed.io.queue import Attempt, WorkQueue
@@ -30,7 +30,13 @@ DEFAULTS = {each.name: each.default for each in fields(Outcome) if each.name not
 """Column of the ``result`` -> what it is where a record does not tell."""
 
 
-def write_table(path: Path, keys: Mapping[str, str], *, queue: WorkQueue) -> list[Outcome]:
+def write_table(
+    path: Path,
+    keys: Mapping[str, str],
+    *,
+    queue: WorkQueue,
+    mark: Callable[[str], str | None],
+) -> list[Outcome]:
     """Write one row per slide; again, if another process ended a slide meanwhile.
 
     So the last table that is written, by whichever process, holds every slide.
@@ -39,9 +45,11 @@ def write_table(path: Path, keys: Mapping[str, str], *, queue: WorkQueue) -> lis
     ----------
     keys
         Slide -> the key of the attempts that count for it.
+    mark
+        Slide -> what its result has that no other result of it has; None where there is none.
     """
     written = None
-    while written != (outcomes := _outcomes(keys, queue)):
+    while written != (outcomes := _outcomes(keys, queue, mark)):
         write_outcomes(path, outcomes)
         written = outcomes
     return outcomes
@@ -70,7 +78,9 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in COLUMNS if name not in OF_THE_RECORD}
 
 
-def _outcomes(keys: Mapping[str, str], queue: WorkQueue) -> list[Outcome]:
+def _outcomes(
+    keys: Mapping[str, str], queue: WorkQueue, mark: Callable[[str], str | None]
+) -> list[Outcome]:
     histories = {slide_id: queue.attempts(slide_id) for slide_id in keys}
     ended = {slide_id: last_ended(histories[slide_id], key) for slide_id, key in keys.items()}
     began_s = _job_began_s(queue.began_s, [each for each in ended.values() if each])
@@ -82,15 +92,25 @@ def _outcomes(keys: Mapping[str, str], queue: WorkQueue) -> list[Outcome]:
             reason = f"{owner}, works on it" if held else "not done yet"
             outcomes.append(Outcome(slide_id=slide_id, status="left", reason=reason))
         else:
-            outcomes.append(_outcome(slide_id, last, earlier=last.touched_s < began_s))
+            row = _outcome(slide_id, last, earlier=last.touched_s < began_s)
+            standing = _standing(histories[slide_id], mark(slide_id)) if row.failed else None
+            if standing is not None:
+                row = replace(_outcome(slide_id, standing, earlier=True), reason=row.reason)
+            outcomes.append(row)
     return outcomes
+
+
+def _standing(history: Sequence[Attempt], mark: str | None) -> Attempt | None:
+    """Return the attempt that made the result that is there, whatever its options were."""
+    made = [each for each in history if each.status in ("done", "kept") and each.digest == mark]
+    return made[-1] if mark and made else None
 
 
 def _outcome(slide_id: str, ended: Attempt, *, earlier: bool) -> Outcome:
     """Return the row that a record makes; a column that it does not tell keeps its default."""
     reason = f"{ended.error}: {ended.message}" if ended.error else ""
     if earlier and ended.status == "failed":
-        reason += f" (not tried again after {ended.attempts} attempts; repair the slide, or set "
+        reason += f" (tried {ended.attempts} times; again when that is done, or with "
         reason += f"sharing.attempts={ended.attempts + 1})"
     found = ended.result
     known = {n: found[n] for n in DEFAULTS if n in found and is_like(found[n], DEFAULTS[n])}

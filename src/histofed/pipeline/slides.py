@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from histofed.core.types import Slide
+from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
+from histofed.io.mpp_table import with_mpp_table
 from histofed.io.readers import SLIDE_SUFFIXES, find_slides, open_slide, slide_name
-from histofed.io.tables import check_name, read_slides, with_mpp_table
+from histofed.io.tables import check_name, read_slides
 from histofed.pipeline import terminal
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class Outcome:
     seconds
         From taking the slide to writing its result, when it was done; the next one begins before.
     reason
-        Class and message of the failure.
+        Class and message of the failure. A ``kept`` row with a reason tells of the result that
+        is there: it was made by other options, and the last command failed to make its own.
     attempts
         Tries with these options on this very slide.
     host
@@ -92,6 +95,11 @@ class Outcome:
     attempts: int = 0
     host: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the last command failed, be an earlier result there or not."""
+        return self.status == "failed" or (self.status == "kept" and bool(self.reason))
+
 
 def chosen_slides(config: TileConfig) -> list[Slide]:
     """Return the slides that the options name.
@@ -116,13 +124,14 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
             check_name("slide_id", slide.slide_id, f"slides={config.slides}")
     if not slides and config.slides is not None:
         n_files = sum(path.is_file() for path in Path(config.slides).rglob("*"))
-        msg = f"no slide found in {config.slides}: it holds {n_files} other files; a slide ends in "
+        others = counted(n_files, "other file")
+        msg = f"no slide found in {config.slides}: it holds {others}; a slide ends in "
         msg += ", ".join(sorted(SLIDE_SUFFIXES))
         raise ConfigError(msg)
     if not slides:
         msg = f"no slide found in {config.cohort}: the table has no row"
         raise ConfigError(msg)
-    _refuse_twins(slides)
+    _refuse_twins(slides, f"cohort={config.cohort}" if config.cohort else f"slides={config.slides}")
     return slides if config.mpp_table is None else with_mpp_table(slides, Path(config.mpp_table))
 
 
@@ -131,26 +140,26 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
 
     What follows is only said where there is a result to go on with.
     """
-    counts = Counter(outcome.status for outcome in outcomes)
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            terminal.console.print(
-                f"[red]failed[/] {escape(outcome.slide_id)}: {escape(outcome.reason)}"
-            )
+    counts = Counter("failed" if each.failed else each.status for each in outcomes)
+    failed = [each for each in outcomes if each.failed]
+    for outcome in failed:
+        terminal.console.print(
+            f"[red]failed[/] {escape(outcome.slide_id)}: {escape(outcome.reason)}"
+        )
     said = {
-        "done": f"{counts['done']} slides",
-        "kept": f"{counts['kept']} slides were done before, with the same options",
+        "done": counted(counts["done"], "slide"),
+        "kept": f"{counted(counts['kept'], 'slide')} done before, with the same options",
         "empty": f"{_names(outcomes, 'empty')}: no tissue, so no tiles; reasons in {table}",
-        "failed": f"{counts['failed']} slides; reasons in {table}",
-        "left": f"{counts['left']} slides that other processes work on",
+        "failed": f"{counted(counts['failed'], 'slide')}; reasons in {table}{_standing(failed)}",
+        "left": f"{counted(counts['left'], 'slide')} that other processes work on",
     }
     facts = {name: text for name, text in said.items() if counts[name]}
     if counts["kept"] and not counts.keys() - {"kept", "empty"}:
         del facts["kept"]
-        there = f"all {counts['kept']} slides are there, with the same options"
+        there = f"{counted(counts['kept'], 'slide')} there already, with the same options"
         facts = {"nothing to do": there} | facts
     facts |= {
-        "tiles": f"{sum(outcome.n_tiles for outcome in outcomes):,}",
+        "tiles": f"{sum(each.n_tiles for each in outcomes if not each.failed):,}",
         **_flagged(outcomes),
         "output": str(folder),
         "table": str(table),
@@ -161,9 +170,15 @@ def close(verb: str, outcomes: list[Outcome], *, folder: Path, table: Path, foll
     return LEFT_TO_OTHERS if counts["left"] else 0
 
 
+def _standing(failed: list[Outcome]) -> str:
+    """Return what is to be said of earlier results of slides that have failed now."""
+    n_standing = sum(each.status == "kept" for each in failed)
+    return f"; earlier files of {n_standing} stand, and the table tells of them" * (n_standing > 0)
+
+
 def _flagged(outcomes: list[Outcome]) -> dict[str, str]:
     """Return the line on kept tiles that have a flag, where there are any."""
-    n_flagged = sum(outcome.flagged for outcome in outcomes)
+    n_flagged = sum(each.flagged for each in outcomes if not each.failed)
     return {"flagged": f"{n_flagged:,} of them (quality.drop drops more)"} if n_flagged else {}
 
 
@@ -171,7 +186,7 @@ def _names(outcomes: list[Outcome], status: str) -> str:
     """Return the slides of one status, the first few by name."""
     names = [outcome.slide_id for outcome in outcomes if outcome.status == status]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{len(names)} slides ({', '.join(names[:NAMED])}{more})"
+    return f"{counted(len(names), 'slide')} ({', '.join(names[:NAMED])}{more})"
 
 
 def opened(slide: Slide, config: TileConfig) -> SlideReader:
@@ -236,6 +251,12 @@ def differences(found: Record, wanted: Record) -> list[str]:
     said = [
         f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}" for name in names
     ]
+    if "encoder_digest" in names:
+        said = [
+            each for each in said if not each.startswith(("encoder_digest ", "weights_digest "))
+        ]
+        if "encoder" not in names:
+            said.insert(0, f"{new['encoder']} had other weights, another precision or card")
     if "slide_digest" in names:
         said = [
             "it is of another slide of this name",
@@ -257,13 +278,17 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _refuse_twins(slides: list[Slide]) -> None:
-    first: dict[str, Slide] = {}
-    for slide in slides:
-        if other := first.get(slide.slide_id):
-            msg = (
-                f"{other.path} and {slide.path} would both be called {slide.slide_id}; name them "
-                "apart in a cohort table (column slide_id)"
-            )
-            raise ConfigError(msg)
-        first[slide.slide_id] = slide
+def _refuse_twins(slides: list[Slide], where: str) -> None:
+    """Refuse slides that would write the same files."""
+    times = Counter(slide.slide_id for slide in slides)
+    name, n_twins = times.most_common(1)[0]
+    if n_twins == 1:
+        return
+    files = [str(slide.path or "no file") for slide in slides if slide.slide_id == name]
+    others = sum(n > 1 for n in times.values()) - 1
+    also = f" ({counted(others, 'other name')} likewise)" if others else ""
+    msg = (
+        f"{where}: {' and '.join(files[:2])} would both be called {name}{also}; name them apart in "
+        "a cohort table (column slide_id)"
+    )
+    raise ConfigError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ from histofed.errors import ConfigError
 from histofed.io.splits import read_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from histofed.core.cohort import Cohort
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.pipeline.schema import SplitsConfig
+    from histofed.pipeline.study import Study
 
 
 def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
@@ -57,6 +59,19 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
     for fold in folds:
         check_classes(fold, strata, needed=task.needed)
     return folds
+
+
+def deal_again(config: SplitsConfig, study: Study, patients: Sequence[str]) -> list[Fold]:
+    """Return inner folds of some of the patients, dealt as the folds were; a file's by label.
+
+    Raises
+    ------
+    CohortError
+        Too few of these patients, sites or classes for ``splits.inner_folds``.
+    """
+    scheme = "patients" if config.scheme == "file" else config.scheme
+    inner = replace(config, scheme=scheme, file=None, n_folds=config.inner_folds)
+    return folds_of(inner, study.cohort.subset(patients), study.task)
 
 
 def check_twins(folds: Iterable[Fold], slides: Iterable[Fingerprint]) -> None:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from histofed.core.leakage import Fingerprint
+from histofed.core.leakage import Fingerprint, patient_means
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
+from histofed.io.fingerprints import write_fingerprints
 from histofed.io.runs import RunFolder
 from histofed.io.splits import write_splits
 from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.clinical import covariates_of
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from histofed.core.clinical import Covariates
+    from histofed.core.clinical_encoding import Encoding
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
     from histofed.core.splits import Fold
@@ -45,8 +49,13 @@ class Study:
         How all the features were made.
     moments
         Patient -> sums of the patient's features, to standardise with.
-    mean_features
-        Patient -> mean of the patient's features, ``(D,)``.
+    fingerprints
+        What each slide is known by.
+    covariates
+        What is known of each patient beside the image; None where nothing was asked for.
+    encoding
+        How covariates became the numbers of the bags, in the view of one fold; None where a model
+        sees the image alone.
     """
 
     config: TrainConfig
@@ -55,9 +64,16 @@ class Study:
     bags: Mapping[str, Bag]
     recipe: Recipe
     moments: Mapping[str, Moments]
-    mean_features: Mapping[str, Floats]
+    fingerprints: list[Fingerprint]
     folds: list[Fold]
     run: RunFolder
+    covariates: Covariates | None = None
+    encoding: Encoding | None = None
+
+    @cached_property
+    def mean_features(self) -> dict[str, Floats]:
+        """Patient -> mean of the patient's features, ``(D,)``."""
+        return patient_means(self.fingerprints)
 
     @property
     def dim(self) -> int:
@@ -73,12 +89,8 @@ class Study:
 
     def start(self) -> None:
         """Remove the results of an earlier run, and write how this one is made."""
-        for path in self.run.results():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        options = _absolute(asdict(self.config))
+        self.run.clear()
+        options = absolute(asdict(self.config))
         inputs = {
             "cohort_sha256": file_digest(Path(self.config.cohort)),
             "recipe_digest": self.recipe.digest,
@@ -87,6 +99,7 @@ class Study:
         yaml = OmegaConf.to_yaml(OmegaConf.create(options))
         self.run.start(options, config_yaml=yaml, inputs=inputs)
         write_splits(self.run.splits, self.folds)
+        write_fingerprints(self.run.fingerprints, self.fingerprints)
 
 
 def open_study(config: TrainConfig) -> Study:
@@ -100,21 +113,19 @@ def open_study(config: TrainConfig) -> Study:
         Tables or features are at fault.
     """
     from histofed.mil.bags import load_bags
-    from histofed.mil.moments import Moments, total
+    from histofed.mil.moments import total
 
     run = RunFolder(Path(config.run))
-    _check_folder(run, overwrite=config.overwrite)
+    check_folder(run, overwrite=config.overwrite)
     task = task_of(config.task)
     cohort = read_cohort(Path(config.cohort), task)
+    known = covariates_of(config.clinical, Path(config.cohort), cohort, task)
     folds = folds_of(config.splits, cohort, task)
     store = FeatureStore(Path(config.features))
     bags = load_bags(cohort, store, scratch=Path(config.work))
-    by_slide = {
-        slide: Moments.of(bag.features_ND[tiles])
-        for bag in bags.values()
-        for slide, tiles in bag.tiles_of.items()
-    }
-    check_twins(folds, _fingerprints(cohort, store, by_slide))
+    by_slide = moments_of(bags)
+    fingerprints = fingerprints_of(cohort, store, by_slide)
+    check_twins(folds, fingerprints)
     moments = {
         patient: total(by_slide[slide] for slide in bag.tiles_of) for patient, bag in bags.items()
     }
@@ -125,9 +136,10 @@ def open_study(config: TrainConfig) -> Study:
         bags=bags,
         recipe=store.record(cohort.slides[0].slide_id).recipe,
         moments=moments,
-        mean_features={patient: found.mean_D.numpy() for patient, found in moments.items()},
+        fingerprints=fingerprints,
         folds=folds,
         run=run,
+        covariates=known,
     )
 
 
@@ -194,7 +206,18 @@ def chosen_arm(run: RunFolder, arm: str | None) -> str:
     return arm
 
 
-def _fingerprints(
+def moments_of(bags: Mapping[str, Bag]) -> dict[str, Moments]:
+    """Return slide -> sums of its features."""
+    from histofed.mil.moments import Moments
+
+    return {
+        slide: Moments.of(bag.features_ND[tiles])
+        for bag in bags.values()
+        for slide, tiles in bag.tiles_of.items()
+    }
+
+
+def fingerprints_of(
     cohort: Cohort, store: FeatureStore, moments: Mapping[str, Moments]
 ) -> list[Fingerprint]:
     """Return what each slide is known by; a digest that bags of one table share says nothing."""
@@ -207,12 +230,13 @@ def _fingerprints(
                 patient_id=slide.patient_id,
                 digest=record.slide_digest if record.recipe.spec else "",
                 mean_D=moments[slide.slide_id].mean_D.numpy(),
+                n_tiles=moments[slide.slide_id].n_tiles,
             )
         )
     return found
 
 
-def _absolute(options: dict[str, Any]) -> dict[str, Any]:
+def absolute(options: dict[str, Any]) -> dict[str, Any]:
     """Make paths absolute, so that later verbs may run from anywhere."""
     paths = ("cohort", "work", "features", "run")
     found = options | {name: str(Path(options[name]).resolve()) for name in paths}
@@ -221,8 +245,13 @@ def _absolute(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _check_folder(run: RunFolder, *, overwrite: bool) -> None:
+def check_folder(run: RunFolder, *, overwrite: bool, option: str = "run") -> None:
     """Refuse to replace results without being asked to, and what is not ours in any case.
+
+    Parameters
+    ----------
+    option
+        What the folder is called on the command line.
 
     Raises
     ------
@@ -234,10 +263,10 @@ def _check_folder(run: RunFolder, *, overwrite: bool) -> None:
         return
     if not (run.path / "run.json").exists():
         msg = f"{run.path} is not a run folder, yet holds {found[0].name}, which a run would "
-        msg += "replace; name another run=..."
+        msg += f"replace; name another {option}=..."
         raise ConfigError(msg)
     if not overwrite:
         state = "a run" if run.metrics.exists() else "an unfinished run"
-        msg = f"{run.path} holds {state} already; name another (run=...) or replace it "
+        msg = f"{run.path} holds {state} already; name another ({option}=...) or replace it "
         msg += "(overwrite=true)"
         raise ConfigError(msg)

@@ -44,7 +44,8 @@ def stage(title: str, total: int, *, unit: str) -> Iterator[Callable[..., None]]
     Yields
     ------
     step
-        ``step(n=1, note="")`` says that ``n`` more are done.
+        ``step(n=1, note="", part=0.0)`` says that ``n`` more are done, and how much of the next:
+        the estimate of the time left need not wait for a whole one.
     """
     show = _bar if console.is_terminal else _lines
     with show(title, total, unit) as step:
@@ -66,8 +67,14 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(escape(title), total=total, note="")
 
-        def step(n: int = 1, note: str = "") -> None:
-            progress.update(bar, advance=n, note=escape(note))
+        done, shown = 0, 0.0
+
+        def step(n: int = 1, note: str = "", part: float = 0.0) -> None:
+            nonlocal done, shown
+            done += n
+            # The parts of two in turn go up and down, and a part is never a whole one.
+            shown = max(shown, done + min(part, 0.99))
+            progress.update(bar, completed=shown, note=escape(note))
 
         yield step
 
@@ -77,16 +84,15 @@ def _lines(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
     started = said = time.monotonic()
     done = 0
 
-    def step(n: int = 1, note: str = "") -> None:
+    def step(n: int = 1, note: str = "", part: float = 0.0) -> None:
         nonlocal done, said
         done += n
         now = time.monotonic()
         if now - said >= SECONDS_BETWEEN_LINES and done < total:
             said = now
-            left = (now - started) / max(done, 1) * (total - done)
-            console.print(
-                escape(f"{title}: {done}/{total} {unit}, about {left:.0f} s left  {note}")
-            )
+            made = done + part
+            left = f"about {(now - started) / made * (total - made):.0f} s left  " if made else ""
+            console.print(escape(f"{title}: {done}/{total} {unit}, {left}{note}"))
 
     yield step
     console.print(escape(f"{title}: {done}/{total} {unit} in {time.monotonic() - started:.0f} s"))

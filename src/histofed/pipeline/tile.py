@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import full_grid
-from histofed.errors import SlideError
+from histofed.core.words import counted
+from histofed.errors import NoTissue, SlideError
 from histofed.extract.overview import backdrop, overview
-from histofed.extract.tiles import tile_recipe, tile_slide, tissue_mask
+from histofed.extract.tiles import tile_recipe, tile_steps, tissue_mask
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
 from histofed.pipeline import build, terminal
 from histofed.pipeline.shared_results import SharedResults
-from histofed.pipeline.sharing import at_once, each_slide
+from histofed.pipeline.sharing import each_slide, one_result
 from histofed.pipeline.slides import Outcome, check_same, chosen_slides, close, opened, slide_path
 from histofed.report.contact_sheet import Thumb, contact_sheets
 from histofed.report.flags import dropped_corners
-from histofed.report.panels import picture_png
-from histofed.report.style import png_bytes
+from histofed.report.panels import picture_jpeg
+from histofed.report.style import jpeg_bytes
 from histofed.report.tile_picture import (
     LONGER_PX,
     Backdrop,
@@ -31,6 +33,8 @@ from histofed.report.tile_picture import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -48,9 +52,9 @@ def run(config: TileConfig) -> int:
     spec, tissue = build.tile_spec(config.tiling), build.tissue(config.tissue)
     quality = build.quality(config.quality)
 
-    def work(slide: Slide) -> Outcome:
+    def work(slide: Slide) -> Generator[float, None, Outcome]:
         with opened(slide, config) as reader:
-            tiles, made = tiles_of(
+            tiles, made = yield from tiles_of(
                 reader,
                 slide,
                 store=store,
@@ -68,18 +72,18 @@ def run(config: TileConfig) -> int:
         source_digest=tissue.source_digest,
         config=config,
     )
-    outcomes = each_slide("Tiles", slides, at_once(work), results={"tiles": results})["tiles"]
+    outcomes = each_slide("Tiles", slides, one_result(work), results={"tiles": results})["tiles"]
     write_contact_sheets(store.folder, outcomes)
     following = terminal.same_options("extract")
     return close("tile", outcomes, folder=store.folder, table=table, following=following)
 
 
 def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
-    """Write ``contact-sheet-<page>.png`` from the pictures of the slides."""
+    """Write ``contact-sheet-<page>.jpg`` from the pictures of the slides."""
     thumbs = [
         Thumb(
             slide_id=row.slide_id,
-            picture=folder / f"{row.slide_id}.png",
+            picture=folder / f"{row.slide_id}.jpg",
             status=row.status,
             reason=row.reason,
             n_kept=row.n_tiles,
@@ -87,13 +91,14 @@ def write_contact_sheets(folder: Path, outcomes: list[Outcome]) -> None:
         )
         for row in outcomes
     ]
-    title = f"{len(outcomes):,} slides, {sum(row.n_tiles for row in outcomes):,} tiles kept"
+    n_kept = sum(row.n_tiles for row in outcomes)
+    title = f"{counted(len(outcomes), 'slide')}, {counted(n_kept, 'tile')} kept"
     number = 0
     for number, figure in enumerate(contact_sheets(title, thumbs), start=1):
-        with atomic_path(folder / f"contact-sheet-{number}.png") as path:
-            path.write_bytes(png_bytes(figure))
+        with atomic_path(folder / f"contact-sheet-{number}.jpg") as path:
+            path.write_bytes(jpeg_bytes(figure))
     # Pages of an earlier, larger run. Another process may have been faster.
-    while (surplus := folder / f"contact-sheet-{number + 1}.png").exists():
+    while (surplus := folder / f"contact-sheet-{number + 1}.jpg").exists():
         surplus.unlink(missing_ok=True)
         number += 1
 
@@ -107,8 +112,10 @@ def tiles_of(
     tissue: TissueMethod,
     quality: QualitySpec,
     overwrite: bool,
-) -> tuple[SlideTiles, bool]:
+) -> Generator[float, None, tuple[SlideTiles, bool]]:
     """Return the tiles of an open slide, and whether they had to be made.
+
+    Yields which part of them is made.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def tiles_of(
         if found == record.digest:
             return store.read(slide.slide_id), False
     try:
-        tiles, thumbnail, mask = tile_slide(
+        tiles, thumbnail, mask = yield from tile_steps(
             reader,
             slide.slide_id,
             slide_digest=digest,
@@ -143,8 +150,12 @@ def tiles_of(
             quality=quality,
         )
     except SlideError as problem:
-        store.path(slide.slide_id).unlink(missing_ok=True)  # of other options, with overwrite=true
-        write_problem(store, reader, tissue, slide_id=slide.slide_id, problem=problem)
+        # With overwrite=true a file of other options is there. That no tile is left replaces it;
+        # a slide that cannot be judged does not, and its picture stays with it.
+        if isinstance(problem, NoTissue):
+            store.path(slide.slide_id).unlink(missing_ok=True)
+        if not store.path(slide.slide_id).exists():
+            write_problem(store, reader, tissue, slide_id=slide.slide_id, problem=problem)
         raise
     write_tiles(store, tiles, thumbnail=thumbnail, mask=mask, mpp=tissue.mpp, reader=reader)
     return tiles, True
@@ -168,7 +179,7 @@ def write_tiles(
         mpp_from=reader.info.mpp_from,
     )
     with atomic_path(_picture(store, tiles.record.slide_id)) as picture:
-        picture.write_bytes(picture_png(figure, outline=outline))
+        picture.write_bytes(picture_jpeg(figure, outline=outline))
     store.write(tiles)  # last: where it is, the picture is too
 
 
@@ -181,21 +192,25 @@ def write_problem(
     problem: SlideError,
 ) -> None:
     """Write the picture of a slide that can be read and has no tiles, with the reason."""
-    thumbnail, _ = overview(reader, tissue.mpp)
-    try:
-        mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=reader.info)
-    except SlideError:  # no tissue is known: that may be the very problem
-        outline = None
-    else:
-        outline = Outline(mask_HW=mask, mpp=tissue.mpp, method=tissue.record.get("method", ""))
+    info = reader.info
+    mpp = tissue.mpp
+    if mpp < info.mpp:  # that may be the problem; the whole slide would not fit in memory so
+        mpp = info.mpp * max(*info.level_sizes_px[0], LONGER_PX) / LONGER_PX
+    thumbnail, _ = overview(reader, mpp)
+    outline = None
+    if mpp == tissue.mpp:
+        # Without a mask no tissue is known: that may be the very problem.
+        with suppress(SlideError):
+            mask = tissue_mask(tissue, thumbnail, slide_id=slide_id, info=info)
+            outline = Outline(mask_HW=mask, mpp=mpp, method=tissue.record.get("method", ""))
     figure = problem_picture(
-        _backdrop(reader, thumbnail, tissue.mpp),
+        _backdrop(reader, thumbnail, mpp),
         slide_id=slide_id,
         reason=str(problem),
         outline=outline,
     )
     with atomic_path(_picture(store, slide_id)) as picture:
-        picture.write_bytes(picture_png(figure, outline=outline, problem=str(problem)))
+        picture.write_bytes(picture_jpeg(figure, outline=outline, problem=str(problem)))
 
 
 def _backdrop(reader: SlideReader, thumbnail: NDArray[np.uint8], mpp: float) -> Backdrop:
@@ -204,7 +219,7 @@ def _backdrop(reader: SlideReader, thumbnail: NDArray[np.uint8], mpp: float) -> 
 
 
 def _picture(store: TileStore, slide_id: str) -> Path:
-    return store.folder / f"{slide_id}.png"
+    return store.folder / f"{slide_id}.jpg"
 
 
 def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
@@ -212,7 +227,8 @@ def outcome(reader: SlideReader, tiles: SlideTiles, *, status: str) -> Outcome:
     record, info = tiles.record, reader.info
     assert record.recipe.spec is not None
     n_tiles = len(tiles.coords_N2)
-    n_grid = len(full_grid(record.recipe.spec, info))
+    given = record.recipe.tissue.get("method") == "given"  # of others, who know of the other places
+    n_grid = n_tiles if given else len(full_grid(record.recipe.spec, info))
     row = Outcome(
         slide_id=record.slide_id,
         status=status,

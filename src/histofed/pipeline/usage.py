@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def usage(verb: str, meaning: str) -> str:
     """Return the help of a verb as markup."""
-    options = "\n".join(_options(file) for file in files_of(verb))
+    # What the verb adds comes first, then what it takes over from another.
+    options = "\n".join(_options(file) for file in reversed(files_of(verb)))
     choices = "\n".join(
         f"[bold]{name}[/]={escape('|'.join(groups()[name]))}" for name in groups_of(verb)
     )

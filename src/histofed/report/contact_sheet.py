@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.patches import Patch
 
 from histofed.core.quality import FLAGS
+from histofed.core.words import counted
 from histofed.report import style
 from histofed.report.flags import outline_key, tile_keys
 from histofed.report.panels import read_panel
@@ -93,7 +94,7 @@ class Thumb:
             return f"{self.status}: {reason}" if reason else MARKS[self.status][2]
         lost = sum(self.n_dropped.values())
         share = f", {lost:,} dropped ({lost / (lost + self.n_kept):.1%})" if lost else ""
-        return f"{self.n_kept:,} tile{'s' * (self.n_kept != 1)} kept{share}"
+        return f"{counted(self.n_kept, 'tile')} kept{share}"
 
     def panel(self) -> Panel | None:
         """Return the slide out of its picture; None where that shows not what became of it."""
@@ -183,11 +184,10 @@ def _keys(thumbs: Sequence[Thumb], panels: Sequence[Panel | None]) -> list[Artis
     counts = Counter(thumb.mark for thumb in thumbs)
     for mark, (colour, line, words) in MARKS.items():
         if counts[mark]:
-            slides = "1 slide" if counts[mark] == 1 else f"{counts[mark]:,} slides"
             keys.append(
                 Patch(
                     facecolor="none", edgecolor=colour, linestyle=line, linewidth=2.2,
-                    label=f"{words} ({slides})",
+                    label=f"{words} ({counted(counts[mark], 'slide')})",
                 )
             )  # fmt: skip
     return keys

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from histofed.core import metrics
+from histofed.core.words import counted
 from histofed.report import style
 
 if TYPE_CHECKING:
@@ -185,7 +186,10 @@ def site_figure(results: Sequence[SiteResult]) -> Figure:
                 axes.text(0.52, sites.index(each.site), reason, va="center", color=style.QUIET)
         axes.set_yticks(
             range(len(sites)),
-            [f"{s}\n{first[s].n_patients} patients, {first[s].n_positive} positive" for s in sites],
+            [
+                f"{s}\n{counted(first[s].n_patients, 'patient')}, {first[s].n_positive} positive"
+                for s in sites
+            ],
         )
         lowest = min((each.auroc.low for each in results if each.auroc), default=0.0)
         axes.set(xlim=(min(0.4, lowest - 0.03), 1.03), ylim=(len(sites) - 0.45, -0.55))

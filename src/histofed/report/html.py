@@ -13,6 +13,8 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from histofed.core.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -142,7 +144,7 @@ def _site_cell(result: SiteResult | None, first: SiteResult) -> str:
     if result.auroc is None:
         return '<td class="none">one class only</td>'
     same = (result.n_patients, result.n_positive) == (first.n_patients, first.n_positive)
-    count = "" if same else f"<small>{result.n_patients} patients</small>"
+    count = "" if same else f"<small>{counted(result.n_patients, 'patient')}</small>"
     return f"<td>{_interval(result.auroc)}{_bar(result.auroc)}{count}</td>"
 
 

@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import ScalarFormatter
 
+from histofed.core.words import counted
 from histofed.errors import SlideError, StoreError
 from histofed.report import style
 
@@ -97,8 +98,8 @@ def heatmap_picture(
             known = " Orange line: the known lesion." if some else " This slide has no lesion."
         _caption(
             figure,
-            f"Slide {scores.slide_id}, {len(values_N):,} tiles. Yellow tiles counted most in the "
-            f"model's answer, dark purple ones least; tiles are not smoothed.{known} "
+            f"Slide {scores.slide_id}, {counted(len(values_N), 'tile')}. Yellow tiles counted most "
+            f"in the model's answer, dark purple ones least; tiles are not smoothed.{known} "
             "A picture of what the model used, not a diagnosis.",
         )
     return figure

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
     from histofed.report.tile_picture import Outline
 
-COMPRESSION = 1
-"""Of PNG, where 9 is most: of tissue, 6 takes thrice as long for a file 2% smaller."""
-
-PANEL = "histofed panel"
-"""Name of the PNG text that says where in the picture the slide is, and what is drawn on it."""
+PANEL = "histofed panel "
+"""Beginning of the comment that says where in the picture the slide is, and what is drawn on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +35,23 @@ class Panel:
     problem: str
 
 
-def picture_png(figure: Figure, *, outline: Outline | None, problem: str = "") -> bytes:
-    """Return a picture as PNG, with what `read_panel` needs; equal figures give equal bytes."""
+def picture_jpeg(figure: Figure, *, outline: Outline | None, problem: str = "") -> bytes:
+    """Return a picture as JPEG, with what `read_panel` needs; equal figures give equal bytes."""
     width, height = figure.get_size_inches() * figure.dpi
     place = figure.axes[0].get_position()
     box = [place.x0 * width, (1 - place.y1) * height, place.x1 * width, (1 - place.y0) * height]
     words = outline.words if outline is not None else ""
     note = {"box": [round(edge) for edge in box], "outline": words, "problem": problem}
-    return style.png_bytes(figure, {PANEL: json.dumps(note)}, compression=COMPRESSION)
+    return style.jpeg_bytes(figure, PANEL + json.dumps(note))
 
 
 def read_panel(path: Path, longer_px: int) -> Panel | None:
     """Return the slide out of its picture, made smaller; None where that has no note of it."""
     with Image.open(path) as picture:
-        if PANEL not in picture.info:
+        comment = bytes(picture.info.get("comment", b"")).decode("ascii", errors="replace")
+        if not comment.startswith(PANEL):
             return None
-        note: dict[str, Any] = json.loads(picture.info[PANEL])
+        note: dict[str, Any] = json.loads(comment.removeprefix(PANEL))
         slide = picture.convert("RGB").crop(note["box"])
     slide.thumbnail((longer_px, longer_px), Image.Resampling.LANCZOS)
     return Panel(pixels_HW3=np.asarray(slide), outline=note["outline"], problem=note["problem"])

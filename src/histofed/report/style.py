@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from matplotlib.artist import Artist
@@ -42,6 +42,11 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 _ARMS = {"federated": BLUE, "local": ORANGE, "pooled": GREEN}
 
 PNG_DPI = 150
+
+JPEG_QUALITY = 90
+"""Of pictures of tissue, in full colour resolution (4:4:4): a quarter of the PNG's bytes, and no
+fringe is seen around text and outlines."""
+
 _RC: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -111,22 +116,25 @@ def axes_at(figure: Figure, left_in: float, bottom_in: float, size_in: tuple[flo
     return axes
 
 
-def png_bytes(
-    figure: Figure, notes: Mapping[str, str] | None = None, *, compression: int = 6
-) -> bytes:
-    """Return the figure as PNG with texts of these names; equal figures give equal bytes.
-
-    No date is stored.
-    """
+def png_bytes(figure: Figure) -> bytes:
+    """Return a drawing as PNG; equal figures give equal bytes, as no date is stored."""
     buffer = io.BytesIO()
     with house_style():
-        figure.savefig(
-            buffer,
-            format="png",
-            dpi=PNG_DPI,
-            metadata={"Software": None, **(notes or {})},
-            pil_kwargs={"compress_level": compression},
-        )
+        figure.savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def jpeg_bytes(figure: Figure, note: str = "") -> bytes:
+    """Return a figure that shows slides as JPEG, with a note in ASCII as its comment.
+
+    Equal figures give equal bytes.
+    """
+    options: dict[str, Any] = {"quality": JPEG_QUALITY, "subsampling": 0}
+    if note:
+        options["comment"] = note
+    buffer = io.BytesIO()
+    with house_style():
+        figure.savefig(buffer, format="jpeg", dpi=PNG_DPI, pil_kwargs=options)
     return buffer.getvalue()
 
 

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from histofed.core.quality import FLAGS, first_flag
+from histofed.core.words import counted
 from histofed.report import style
 from histofed.report.flags import (
     DROPPED_ALPHA,
@@ -251,12 +252,13 @@ def _words(tiles: SlideTiles, mpp_from: MppSource | None) -> str:
     spec, mpp = record.recipe.spec, float(record.mpp or 0)
     n_dropped = sum(len(each) for each in dropped_corners(tiles).values())
     n_kept = len(tiles.coords_N2)
-    kept = f"{n_kept:,} tile{'s' * (n_kept != 1)} of {record.side_px0 * mpp:g} µm kept"
+    kept = f"{counted(n_kept, 'tile')} of {record.side_px0 * mpp:g} µm kept"
     if spec is not None:
         kept += f", {spec.size_px} px at {spec.mpp:g} µm per pixel"
     also = f"; {n_dropped:,} dropped" if n_dropped else ""
     if tiles.n_over_border:
-        also += f"; {tiles.n_over_border:,} with tissue hang over the border and are none"
+        one, many = "hangs over the border and is none", "hang over the border and are none"
+        also += f"; {counted(tiles.n_over_border, f'with tissue {one}', f'with tissue {many}')}"
     found = [f"Slide {record.slide_id}: {kept}{also}."]
     if tiles.flags_N is not None and (tiles.flags_N > 0).any():
         first = first_flag(tiles.flags_N)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from histofed.core.words import counted
 from histofed.errors import CohortError
 from histofed.io.atomic import atomic_path, atomic_text
 from histofed.io.pyramid import write_pyramid
@@ -183,7 +184,7 @@ def _check_strays(folder: Path, plans: list[SlidePlan]) -> None:
     found = sorted(path.name for path in (folder / "slides").glob("[!.]*"))
     if strays := [name for name in found if f"slides/{name}" not in ours]:
         msg = (
-            f"{folder / 'slides'} holds {len(strays)} slide(s) of something else (first: "
+            f"{folder / 'slides'} holds {counted(len(strays), 'slide')} of something else (first: "
             f"{strays[0]}); name another folder, or delete this one"
         )
         raise CohortError(msg)

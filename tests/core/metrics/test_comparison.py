@@ -98,7 +98,7 @@ def test_a_model_does_not_differ_from_itself_and_swapping_changes_the_sign():
 
 
 def test_what_delong_cannot_tell_is_refused():
-    with pytest.raises(CohortError, match=r"1 positive and 3 negative patient\(s\)"):
+    with pytest.raises(CohortError, match=r"1 positive and 3 negative patients"):
         delong([1, 0, 0, 0], [1, 2, 3, 4])
     with pytest.raises(CohortError, match=r"AUROC 1\.000 and 0\.000: neither"):
         delong_paired([0, 0, 1, 1], [1, 2, 3, 4], [4, 3, 2, 1])

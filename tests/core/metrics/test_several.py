@@ -62,7 +62,7 @@ def test_hand_till_does_not_depend_on_the_frequency_of_classes():
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([0, 1], [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]], r"class\(es\) 2 have none of the 2"),
+        ([0, 1], [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]], r"of 2 patients none is of class 2"),
         ([0, 1], [[0.5, 0.3], [0.5, 0.5]], "row 0: the probabilities of the classes sum to 0.8"),
         ([0, 1], [[1.5, -0.5], [0.5, 0.5]], "found 1.5"),
         ([0, 3], [[0.5, 0.5], [0.5, 0.5]], "row 1: label 3 is none of the 2 classes"),

@@ -196,7 +196,7 @@ def test_sites_that_cannot_be_told_apart_are_refused_by_name():
     values = np.zeros((9, 2))
     with pytest.raises(CohortError, match="all 9 patients are of site a"):
         site_known(values, ["a"] * 9, regression)
-    with pytest.raises(CohortError, match=r"site b has 2 patient\(s\) for 5 folds"):
+    with pytest.raises(CohortError, match=r"site b has 2 patients for 5 folds"):
         site_known(values, ["a"] * 7 + ["b"] * 2, regression)
     with pytest.raises(CohortError, match=r"shape \(3, 1\) for 3 patients and 2 sites"):
         site_known(values, ["a"] * 5 + ["b"] * 4, lambda *arrays: arrays[2][:, :1], n_folds=3)

@@ -36,6 +36,15 @@ def test_a_device_that_is_not_here_is_refused(wanted, monkeypatch) -> None:
     assert f"device is {wanted!r}; this machine has cpu" in str(refused.value)
 
 
+@pytest.mark.parametrize("built_for", [None, "13.0"])
+def test_a_torch_that_knows_no_gpu_is_named_as_the_reason(built_for, monkeypatch) -> None:
+    graphics_cards(monkeypatch, 0)
+    monkeypatch.setattr(torch.version, "cuda", built_for)
+    with pytest.raises(ConfigError) as refused:
+        chosen_device("cuda")
+    assert ("install one built for CUDA" in str(refused.value)) == (built_for is None)
+
+
 @pytest.mark.parametrize("wanted", ["cuda:2", "cuda:-1", "cuda:x"])
 def test_a_number_that_is_not_here_is_refused(wanted, monkeypatch) -> None:
     graphics_cards(monkeypatch, 2)
@@ -60,7 +69,7 @@ def test_precision_is_the_cards_on_a_gpu_and_full_elsewhere(monkeypatch) -> None
 def test_a_precision_that_does_not_exist_or_does_not_go_is_refused() -> None:
     with pytest.raises(ConfigError, match="'fp8'; it is one of auto, fp32, fp16, bf16"):
         chosen_precision("fp8", cards()["uni"], CUDA)
-    with pytest.raises(ConfigError, match="on cpu features are computed in fp32 only"):
+    with pytest.raises(ConfigError, match=r"on cpu .* fp32 only: set precision=auto"):
         chosen_precision("bf16", cards()["uni"], torch.device("cpu"))
 
 

@@ -149,7 +149,15 @@ def test_weights_of_another_model_are_refused(tmp_path, published) -> None:
     last = list(ten_classes)[-1]
     ten_classes[last] = torch.zeros(10)
     torch.save(ten_classes, path)
-    assert "(10,) where classifier.bias of (1000,) belongs" in refusal(path)
+    assert "_fc.bias of (10,) where (1000,) belongs" in refusal(path)
+
+
+def test_values_that_are_no_numbers_are_refused(tmp_path, published) -> None:
+    damaged = OrderedDict(published)
+    name = next(iter(damaged))
+    damaged[name] = damaged[name] * torch.nan
+    torch.save(damaged, tmp_path / "w.pth")
+    assert f"values in {name} that are not numbers" in refusal(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.01, 0.999])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
+import httpx2
 import huggingface_hub
 import huggingface_hub.constants
 import pytest
@@ -123,6 +124,31 @@ def test_the_network_fails(monkeypatch, cache) -> None:
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", answer)
     with pytest.raises(WeightsError, match=r"cannot be reached.*hf download MahmoodLab/uni"):
         encoder("uni")
+
+
+def test_why_the_network_fails_is_said(monkeypatch, cache) -> None:
+    def answer(*_, **__):
+        msg = "An error happened while trying to locate the file"
+        raise errors.LocalEntryNotFoundError(msg) from httpx2.ConnectError("certificate expired")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", answer)
+    with pytest.raises(WeightsError, match=r"cannot be reached \(certificate expired\)"):
+        encoder("uni")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_proxy_or_a_download_that_fails(library, monkeypatch, cache) -> None:
+    for error in (library.ProxyError("407 denied"), library.ReadError("407 denied")):
+
+        def answer(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", answer)
+        with pytest.raises(WeightsError) as refused:
+            encoder("uni")
+        for said in ("encoder uni: ", "huggingface.co/MahmoodLab/uni", type(error).__name__,
+                     "407 denied", "HTTPS_PROXY", "encoder.weights=FILE"):  # fmt: skip
+            assert said in str(refused.value)
 
 
 REFUSALS = [

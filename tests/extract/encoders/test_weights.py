@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,9 +107,39 @@ def test_a_file_that_would_run_code_is_not_run(tmp_path) -> None:
         def __reduce__(self):
             return Path.touch, (tmp_path / "sprung",)
 
-    torch.save({"a": Trap()}, tmp_path / "w.bin")
-    assert "cannot be read as weights" in refusal(tmp_path / "w.bin")
+    torch.save({"a": Trap()}, tmp_path / "zipped.bin")
+    (tmp_path / "bare.bin").write_bytes(pickle.dumps({"a": Trap()}))
+    for file in ("zipped.bin", "bare.bin"):
+        said = refusal(tmp_path / file)
+        assert "cannot be read as weights" in said
+        assert "could run code of whoever made it" in said
+        assert "weights_only" not in said  # torch's advice is to run it all the same
     assert not (tmp_path / "sprung").exists()
+
+
+def test_sparse_tensors_are_not_loaded(tmp_path) -> None:
+    torch.save({"a": torch.ones(2, 2).to_sparse()}, tmp_path / "w.bin")
+    assert "has a as torch.sparse_coo; only dense tensors are loaded" in refusal(tmp_path / "w.bin")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({1: torch.ones(2)}, "no table of named tensors, but 1;"),
+        ({"epoch": 3, "model": {"a": torch.ones(2)}}, "but epoch, model; take the file as it was"),
+        ([torch.ones(2)], "no table of named tensors; take"),
+    ],
+)
+def test_what_a_file_holds_instead_of_weights_is_named(content, said, tmp_path) -> None:
+    torch.save(content, tmp_path / "w.bin")
+    assert said in refusal(tmp_path / "w.bin")
+
+
+def test_the_content_says_what_kind_a_file_is_not_its_name(path, state) -> None:
+    """A blob of the hub's cache has no suffix, and people rename files."""
+    whole = loaded(CARD, str(path), device="cpu").digest
+    blob = path.rename(path.parent / "0f3a.bin")
+    assert loaded(CARD, str(blob), device="cpu").digest == whole
 
 
 def test_the_weights_of_another_model(path) -> None:
@@ -127,20 +158,26 @@ def test_a_wrong_dimension_names_both(path) -> None:
     assert "another model" in said
 
 
-@pytest.mark.parametrize("change", ["lost", "added", "not a number"])
+@pytest.mark.parametrize("change", ["lost", "added", "not a number", "complex", "zeros"])
 def test_one_tensor_at_fault_is_named(change, path) -> None:
     state = load_file(path)
     if change == "lost":
         del state["norm.weight"]
     elif change == "added":
         state["norm.extra"] = torch.ones(1)
-    else:
+    elif change == "not a number":
         state["norm.weight"][7] = torch.nan
+    elif change == "complex":
+        state["norm.weight"] = state["norm.weight"].to(torch.complex64)
+    else:
+        state["blocks.0.mlp.fc1.weight"] *= 0
     save_file(state, path)
     wanted = {
         "lost": "lacks norm.weight; these are the weights of another model",
         "added": "has norm.extra, which the model does not know",
         "not a number": "norm.weight that are not numbers; it is damaged",
+        "complex": "norm.weight of torch.complex64 where torch.float32 belongs",
+        "zeros": "one value everywhere in blocks.0.mlp.fc1.weight",
     }
     assert wanted[change] in refusal(path)
 

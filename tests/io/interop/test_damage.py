@@ -30,10 +30,56 @@ def test_rows_that_were_never_written_are_not_zeros(tmp_path, trident, read):
 
 
 def test_compressed_files_are_read(tmp_path, trident, read):
-    path = trident(tmp_path / "S1.h5", coords=np.zeros((9000, 2), int), features=None)
+    number = np.arange(9000)
+    corners = np.stack([number % 100, number // 100], axis=1) * 512
+    path = trident(tmp_path / "S1.h5", coords=corners, features=None)
     with h5py.File(path, "a") as file:
         file.create_dataset("features", data=np.zeros((9000, 16), "f4"), compression="gzip")
     assert len(read(path, mpp=0.25, encoder="e").ours().features_ND) == 9000
+
+
+@pytest.mark.parametrize("name", ["features", "coords"])
+@pytest.mark.parametrize("how", ["link", "lost link", "linked link", "raw", "virtual"])
+def test_what_another_file_holds_is_not_read(tmp_path, name, how, trident, read):
+    """The digest of the file would not cover it, and it may be any file of this machine."""
+    path, other = trident(tmp_path / "S1.h5"), trident(tmp_path / "other.h5")
+    with h5py.File(path, "a") as file:
+        data, attributes = file[name], dict(file[name].attrs)
+        shape, kind = data.shape, data.dtype
+        del file[name]
+        match how:
+            case "link":
+                file[name] = h5py.ExternalLink("other.h5", name)
+            case "lost link":
+                file[name] = h5py.ExternalLink("nowhere.h5", name)
+            case "linked link":
+                file["there"] = h5py.ExternalLink("other.h5", "/")
+                file[name] = h5py.SoftLink(f"/there/{name}")
+            case "raw":
+                file.create_dataset(name, shape, kind, external=[(str(other), 0, 4000)])
+            case "virtual":
+                layout = h5py.VirtualLayout(shape, kind)
+                layout[:] = h5py.VirtualSource(str(other), name, shape=shape)
+                file.create_virtual_dataset(name, layout)
+        if how in ("raw", "virtual"):
+            file[name].attrs.update(attributes)
+    with pytest.raises(StoreError, match=rf"S1\.h5: {name} is in another file"):
+        read(path, "trident", mpp=0.25, encoder="e")
+
+
+def test_two_tiles_at_one_place_are_refused(tmp_path, trident, read):
+    """As a writer leaves it that appends when it is started again."""
+    twice = np.array([[0, 512], [1024, 512], [0, 512]])
+    with pytest.raises(StoreError, match=r"2 tiles start at \[0\.0, 512\.0\].*3 tiles have 2"):
+        read(trident(tmp_path / "S1.h5", coords=twice), mpp=0.25)
+
+
+def test_text_that_is_no_text_is_named(tmp_path, trident, read):
+    path = trident(tmp_path / "S1.h5")
+    with h5py.File(path, "a") as file:
+        file["features"].attrs["encoder"] = b"\xff\xfe"
+    with pytest.raises(StoreError, match=r"S1\.h5: attribute encoder is .* no UTF-8 text"):
+        read(path, mpp=0.25)
 
 
 def test_damaged_text_never_reaches_the_library(tmp_path, trident, read):

@@ -89,7 +89,9 @@ def test_a_resolution_no_scanner_has_is_refused(tmp_path, per_cm) -> None:
 
 def test_pixels_that_are_not_square_are_refused(tmp_path) -> None:
     path = tiff_with_resolution(tmp_path / "s.tif", (20_000, 40_000))
-    with pytest.raises(SlideError, match=r"slide s\.tif: pixels are not square \(0\.5 x 0\.25"):
+    with pytest.raises(
+        SlideError, match=r"slide s\.tif: pixels are not square \(0\.5 x 0\.25.*mpp_table=FILE"
+    ):
         open_slide(path)
     path = tiff_with_resolution(tmp_path / "t.tif", (20_000, 20_100))  # half a percent is noise
     with open_slide(path) as slide:

@@ -107,7 +107,7 @@ def _delong(labels_P: ArrayLike, *models: ArrayLike) -> tuple[Floats, Floats]:
         labels, scores = both_classes(labels_P, model)
         positive, negative = scores[labels == 1], scores[labels == 0]
         if min(len(positive), len(negative)) < 2:
-            msg = f"DeLong: {len(positive)} positive and {len(negative)} negative patient(s); the "
+            msg = f"DeLong: {len(positive)} positive and {len(negative)} negative patients; the "
             msg += "variance needs two of each"
             raise CohortError(msg)
         ranks = midranks(scores)

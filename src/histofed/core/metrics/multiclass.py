@@ -9,6 +9,7 @@ import numpy as np
 
 from histofed.core.metrics.discrimination import auprc, auroc
 from histofed.core.metrics.inputs import check_class_probabilities
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _every_class(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> tuple[Labe
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     if not counts.all():
         absent = ", ".join(str(c) for c in np.flatnonzero(counts == 0))
-        msg = f"class(es) {absent} have none of the {len(labels)} patients, so their metric is not "
-        msg += "defined; join the class with another or report the pairs that exist"
+        msg = f"of {counted(len(labels), 'patient')} none is of class {absent}, whose metric is "
+        msg += "not defined; join the class with another or report the pairs that exist"
         raise CohortError(msg)
     return labels, probabilities

@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 from histofed.core.metrics.discrimination import auroc
 from histofed.core.metrics.inputs import Floats, Labels, check_finite, check_groups
 from histofed.core.splits import deal
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -152,8 +153,9 @@ def site_known(
         msg += "nothing to tell apart"
         raise CohortError(msg)
     if n_patients_S.min() < n_folds:
-        msg = f"site from features: site {names[n_patients_S.argmin()]} has {n_patients_S.min()} "
-        msg += f"patient(s) for {n_folds} folds; use fewer folds, or leave the site out"
+        msg = f"site from features: site {names[n_patients_S.argmin()]} has "
+        msg += f"{counted(n_patients_S.min(), 'patient')} for {n_folds} folds; use fewer folds, or "
+        msg += "leave the site out"
         raise CohortError(msg)
     fold_of = deal({str(p): int(s) for p, s in enumerate(site_P)}, n_folds, seed=seed)
     fold_P = np.array([fold_of[str(p)] for p in range(len(site_P))])

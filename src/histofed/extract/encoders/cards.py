@@ -156,9 +156,10 @@ class EncoderCard:
             )
             raise ConfigError(msg)
         if not self.takes(spec.mpp):
-            known = ", ".join(f"{mpp:g}" for mpp in self.mpp)
+            known = [f"{mpp:g}" for mpp in self.mpp]
             msg = (
-                f"encoder {self.name} is meant for {known} microns per pixel, tiling.mpp is "
-                f"{spec.mpp:g}; set tiling.mpp to one of these"
+                f"encoder {self.name} is meant for {', '.join(known)} microns per pixel, "
+                f"tiling.mpp is {spec.mpp:g}; set "
+                f"{' or '.join(f'tiling.mpp={each}' for each in known)}"
             )
             raise ConfigError(msg)

@@ -29,6 +29,9 @@ def chosen_device(wanted: str) -> torch.device:
     kind, _, number = wanted.partition(":")
     if kind not in known:
         msg = f"device is {wanted!r}; this machine has {', '.join(known)}; set one of them or auto"
+        if kind == "cuda" and torch.version.cuda is None:
+            msg += ". The torch installed here is built for CPUs: install one built for CUDA to "
+            msg += "use a GPU of NVIDIA"
         raise ConfigError(msg)
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if number and not (number.isdigit() and int(number) < count):
@@ -55,6 +58,7 @@ def chosen_precision(wanted: str, card: EncoderCard, device: torch.device) -> Pr
             msg += "set precision=fp32"
             raise ConfigError(msg)
     elif wanted != "fp32" and device.type != "cuda":
-        msg = f"precision is {wanted!r}; on {device.type} features are computed in fp32 only"
+        msg = f"precision is {wanted!r}; on {device.type} features are computed in fp32 only: set "
+        msg += "precision=auto"
         raise ConfigError(msg)
     return wanted  # type: ignore[return-value]

@@ -63,9 +63,14 @@ def chosen_engine(wanted: str, module: nn.Module, device: torch.device) -> Engin
     return wanted  # type: ignore[return-value]
 
 
+def has_shape_of_batch(device: torch.device) -> bool:
+    """Whether what goes through the network has as many tiles as the batch: a CPU takes a few."""
+    return device.type != "cpu"
+
+
 def tiles_at_once(device: torch.device, n_tiles: int) -> int:
     """Return how many of ``n_tiles`` go through the network together."""
-    if device.type != "cpu":
+    if has_shape_of_batch(device):
         return max(n_tiles, 1)
     return max(TILES_AT_ONCE, torch.get_num_threads())  # work for every thread
 

@@ -15,7 +15,7 @@ from histofed.extract.encoders.base import TileEncoder, weights_digest
 from histofed.extract.encoders.cards import FEATURE_MAP, EncoderCard
 from histofed.extract.encoders.device import chosen_device, chosen_precision
 from histofed.extract.encoders.engines import chosen_engine
-from histofed.extract.encoders.weights import local_file, read
+from histofed.extract.encoders.weights import check_tensor, local_file, read
 from histofed.torchvision_compat import ensure_torchvision_imports
 
 if TYPE_CHECKING:
@@ -104,12 +104,7 @@ def _in_timm_names(
         )
         raise WeightsError(msg)
     state = {}
-    for (theirs, tensor), (ours, target) in zip(published.items(), expected.items(), strict=True):
-        if tensor.shape != target.shape:
-            msg = (
-                f"encoder efficientnet_lite0: {path} has {theirs} of {tuple(tensor.shape)} where "
-                f"{ours} of {tuple(target.shape)} belongs; these are the weights of another model"
-            )
-            raise WeightsError(msg)
+    for (theirs, tensor), (ours, place) in zip(published.items(), expected.items(), strict=True):
+        check_tensor(EFFICIENTNET_LITE0, path, tensor, place, name=theirs)
         state[ours] = tensor
     return state

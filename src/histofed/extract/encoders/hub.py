@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,16 +46,24 @@ def fetched(card: EncoderCard) -> Path:
         try:
             return _complete(card, name)
         except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+            reason = str(error.__cause__ or error).partition("\n")[0]
             msg = (
-                f"encoder {card.name}: the hub cannot be reached and its cache on this machine "
-                f"does not hold {card.hub}; run `hf download {card.hub}` where there is a network "
-                f"and copy the cache here, {LOCAL}"
+                f"encoder {card.name}: the hub cannot be reached ({reason}) and its cache on this "
+                f"machine does not hold {card.hub}; run `hf download {card.hub}` where there is a "
+                f"network and copy the cache here, {LOCAL}"
             )
             raise WeightsError(msg) from error
         except EntryNotFoundError:
             continue
         except HfHubHTTPError as error:
             _refuse(card, error)
+        except _broken_connections() as error:
+            msg = (
+                f"encoder {card.name}: the connection to {_page(card)} failed "
+                f"({type(error).__name__}: {error}); try again, check HTTPS_PROXY where a proxy "
+                f"leads out, {LOCAL}"
+            )
+            raise WeightsError(msg) from error
     msg = f"encoder {card.name}: {_page(card)} has none of {', '.join(names)}; "
     raise WeightsError(msg + f"fetch its weights {LOCAL}")
 
@@ -80,6 +90,15 @@ def _cached(card: EncoderCard, name: str) -> Path | None:
     assert card.hub is not None
     found = huggingface_hub.try_to_load_from_cache(card.hub, name, revision=card.revision)
     return Path(found) if isinstance(found, str) else None
+
+
+def _broken_connections() -> tuple[type[Exception], ...]:
+    """Return what the hub's client lets through when a proxy or a download fails.
+
+    It is built on httpx, from its version 2 on httpx2; whichever is here.
+    """
+    here = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]
+    return tuple(importlib.import_module(name).HTTPError for name in here)
 
 
 def _refuse(card: EncoderCard, error: Exception) -> NoReturn:

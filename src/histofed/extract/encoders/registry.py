@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
 
 import histofed.extract.encoders as labs
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, did_you_mean
 from histofed.extract.encoders.cards import EncoderCard
 
 
@@ -33,8 +32,6 @@ def card(name: str) -> EncoderCard:
     """
     if name in cards():
         return cards()[name]
-    key = name.lower().replace("-", "_").replace(".", "_")
-    near = difflib.get_close_matches(key, cards(), n=3, cutoff=0.5)
-    guess = f" Did you mean {' or '.join(near)}?" if near else ""
+    guess = did_you_mean(name, cards(), n=3, cutoff=0.5)
     msg = f"encoder {name!r} is not known.{guess} `histofed encoders` lists all of them"
     raise ConfigError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ UNREADABLE = (
     struct.error, UnpicklingError,
 )  # fmt: skip
 """What torch raises on bytes that are not weights; nothing of the bytes is executed."""
+
+NAMED_KEYS = 4
+"""Keys of a file that a message names."""
 
 ANOTHER = "these are the weights of another model"
 
@@ -100,24 +104,54 @@ def _read_one(card: EncoderCard, path: Path) -> dict[str, torch.Tensor]:
 
     content: Any
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path):
             content = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # torch's, on kinds of pickle that it then reads
+                warnings.simplefilter("ignore", UserWarning)
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         msg = f"encoder {card.name}: no weights at {path}; correct encoder.weights"
         raise WeightsError(msg) from None
+    except UnpicklingError as error:
+        msg = (
+            f"encoder {card.name}: {path} cannot be read as weights: it is damaged, or holds more "
+            "than tensors, which could run code of whoever made it and is not loaded; fetch it "
+            "again, as safetensors where the lab has that"
+        )
+        raise WeightsError(msg) from error
     except (SafetensorError, *UNREADABLE) as error:
         msg = f"encoder {card.name}: {path} cannot be read as weights ({error!r}); "
         msg += "it is damaged or of another kind: fetch it again"
         raise WeightsError(msg) from error
     if isinstance(content, dict) and card.container:
         content = content.get(card.container, content)
+    return _named_tensors(card, path, content)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do, whatever it is called: a length, then JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{" or path.suffix == ".safetensors"
+
+
+def _named_tensors(card: EncoderCard, path: Path, content: Any) -> dict[str, torch.Tensor]:
+    """Return the content of a file if it is a table of named, dense tensors."""
     if not isinstance(content, dict) or not all(
-        isinstance(value, torch.Tensor) for value in content.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
-        msg = f"encoder {card.name}: {path} holds no table of named tensors"
+        held = ""
+        if isinstance(content, dict) and content:
+            more = ", ..." if len(content) > NAMED_KEYS else ""
+            held = f", but {', '.join(str(name) for name in [*content][:NAMED_KEYS])}{more}"
+        msg = f"encoder {card.name}: {path} holds no table of named tensors{held}; take the file "
+        msg += "as it was published"
         raise WeightsError(msg)
+    for name, tensor in content.items():
+        if tensor.layout is not torch.strided:
+            msg = f"encoder {card.name}: {path} has {name} as {tensor.layout}; only dense tensors "
+            msg += "are loaded: take the file as it was published"
+            raise WeightsError(msg)
     return dict(content)
 
 
@@ -132,7 +166,8 @@ def fitted(
     Raises
     ------
     WeightsError
-        A tensor is missing, left over, or of another shape.
+        A tensor is missing, left over, of another shape or type, or has values that are no
+        numbers.
     """
     state = renamed(without(published, card.unused), card.layout)
     missing, left_over = expected.keys() - state.keys(), state.keys() - expected.keys()
@@ -142,18 +177,34 @@ def fitted(
         msg = f"encoder {card.name}: {path} {' and '.join(said)}; {ANOTHER}"
         raise WeightsError(msg)
     for name, place in expected.items():
-        tensor = state[name]
-        if tensor.shape != place.shape:
-            msg = (
-                f"encoder {card.name}: {path} has {name} of {tuple(tensor.shape)} where "
-                f"{tuple(place.shape)} belongs; {ANOTHER}"
-            )
-            raise WeightsError(msg)
-        if not tensor.isfinite().all():
-            msg = f"encoder {card.name}: {path} has values in {name} that are not numbers; "
-            msg += "it is damaged: fetch it again"
-            raise WeightsError(msg)
+        check_tensor(card, path, state[name], place, name=name)
     return state
+
+
+def check_tensor(
+    card: EncoderCard, path: Path, tensor: torch.Tensor, place: torch.Tensor, *, name: str
+) -> None:
+    """Refuse a tensor that is no trained value of its place in the model.
+
+    Raises
+    ------
+    WeightsError
+        It is of another shape or type, holds values that are no numbers, or is a matrix of one
+        value only: a model with such a layer sees no difference between tiles.
+    """
+    fault = ""
+    if tensor.shape != place.shape:
+        fault = f"has {name} of {tuple(tensor.shape)} where {tuple(place.shape)} belongs; {ANOTHER}"
+    elif tensor.is_floating_point() != place.is_floating_point():
+        fault = f"has {name} of {tensor.dtype} where {place.dtype} belongs; {ANOTHER}"
+    elif not tensor.isfinite().all():
+        fault = f"has values in {name} that are not numbers; it is damaged: fetch it again"
+    elif name.endswith("weight") and tensor.ndim > 1 and (tensor == tensor.flatten()[0]).all():
+        fault = f"has one value everywhere in {name}; it was never trained, or is damaged: fetch "
+        fault += "it again"
+    if fault:
+        msg = f"encoder {card.name}: {path} {fault}"
+        raise WeightsError(msg)
 
 
 def _some(names: set[str]) -> str:

@@ -198,8 +198,7 @@ class Normaliser(ABC, Generic[Learned]):
 
 def sampled(reader: SlideReader, tiles: SlideTiles, *, n_tiles: int) -> NDArray[np.uint8]:
     """Return ``(B, H, W, 3)``: tiles evenly spaced over those of a slide, the same ones always."""
-    spec = tiles.record.recipe.spec
-    assert spec is not None  # tiles have positions
+    spec = tiles.record.reading_spec
     n_kept = len(tiles.coords_N2)
     rows_B = np.unique(np.linspace(0, n_kept - 1, min(n_tiles, n_kept)).round().astype(np.int64))
     sample_BHW3 = np.empty((len(rows_B), spec.size_px, spec.size_px, 3), dtype=np.uint8)

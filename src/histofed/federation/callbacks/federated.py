@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from histofed.core.words import counted
 from histofed.errors import ConfigError, FederationError
 from histofed.federation.history import RoundRecord
 from histofed.federation.messages import SiteUpdate
@@ -147,8 +148,8 @@ class FederatedCallback(pl.Callback):
         if self._epochs_left or current.number < current.total:
             msg = (
                 f"site {self.site}: training ended in round {current.number} of {current.total} "
-                f"with {self._epochs_left} local epoch(s) of it to go; let the rounds decide the "
-                "end: no EarlyStopping, no max_time"
+                f"with {counted(self._epochs_left, 'local epoch')} of it to go; let the rounds "
+                "decide the end: no EarlyStopping, no max_time"
             )
             raise FederationError(msg)
         self._open_round(trainer, pl_module)
@@ -193,8 +194,8 @@ class FederatedCallback(pl.Callback):
         if trainer.max_epochs not in (None, -1) and trainer.max_epochs < needed:
             msg = (
                 f"site {self.site}: trainer.max_epochs is {trainer.max_epochs}, but "
-                f"{current.total} rounds of {self.every} local epoch(s) need {needed}; set "
-                f"max_epochs to {needed} or more, or -1"
+                f"{counted(current.total, 'round')} of {counted(self.every, 'local epoch')} need "
+                f"{needed}; set max_epochs to {needed} or more, or -1"
             )
             raise ConfigError(msg)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histofed.core.tiling import MAX_ENLARGEMENT, TileSpec
+from histofed.core.words import counted
 from histofed.errors import ConfigError, StoreError
 from histofed.io.store import Recipe, Record, SlideFeatures, SlideTiles
 
@@ -173,19 +174,20 @@ class ForeignTiles:
         ):
             if wrong_N.any():
                 msg = (
-                    f"{self.slide_id}: features of {wrong_N.sum()} tile(s) are {rule} (first: tile "
-                    f"{np.flatnonzero(wrong_N)[0]}); encode this slide again"
+                    f"{self.slide_id}: features of {counted(int(wrong_N.sum()), 'tile')} are "
+                    f"{rule} (first: tile {np.flatnonzero(wrong_N)[0]}); encode this slide again"
                 )
                 raise StoreError(msg)
         values = features.astype(np.float16)
         lost_ND = (features != 0) & (values == 0)
         n_rows = int((lost_ND.any(axis=1) & ~values.any(axis=1)).sum())
-        n_lost, n_before = int(lost_ND.sum()), np.count_nonzero(features)
+        n_lost, n_before = int(lost_ND.sum()), int(np.count_nonzero(features))
         if n_rows or n_lost > MAX_UNDERFLOW * n_before:
             msg = (
-                f"{self.slide_id}: {n_lost} of {n_before} non-zero features, and {n_rows} whole "
-                f"tile(s), would become zero in float16; no tile and at most {MAX_UNDERFLOW:.0%} "
-                "may; rescale the features of all slides by one factor and convert again"
+                f"{self.slide_id}: {n_lost} of {counted(n_before, 'non-zero feature')}, "
+                f"and {counted(n_rows, 'whole tile')}, would become zero in float16; no tile and "
+                f"at most {MAX_UNDERFLOW:.0%} may; rescale the features of all slides by one "
+                "factor and convert again"
             )
             raise StoreError(msg)
         return values

@@ -39,8 +39,22 @@ def open_foreign(path: Path) -> AbstractContextManager[h5py.File]:
 
 
 def dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """Return a data set, or None where there is none of this name."""
-    found = file.get(name)
+    """Return a data set, or None where there is none of this name.
+
+    Raises
+    ------
+    StoreError
+        What it holds is in another file: the digest of this one would not cover it.
+    """
+    link, found = file.get(name, getlink=True), file.get(name)
+    if isinstance(found, h5py.Dataset):
+        elsewhere = found.file.filename != file.filename or found.external or found.is_virtual
+    else:
+        elsewhere = isinstance(link, h5py.ExternalLink)
+    if elsewhere:
+        msg = f"{file.filename}: {name} is in another file; copy the data into one (h5repack), or "
+        msg += "convert the files that hold them"
+        raise StoreError(msg)
     return found if isinstance(found, h5py.Dataset) else None
 
 
@@ -115,7 +129,19 @@ def corners_of(file: h5py.File, *, n_features: int | None) -> NDArray[np.float64
         msg = f"{file.filename}: tile {row} starts at {corners[row].tolist()}; corners are from 0 "
         msg += f"to {MAX_CORNER:g}"
         raise StoreError(msg)
+    _refuse_twins(file, corners)
     return corners
+
+
+def _refuse_twins(file: h5py.File, corners_N2: NDArray[np.float64]) -> None:
+    """Refuse two tiles at one place: software that appends does so when it is started again."""
+    _, first_N, n_N = np.unique(corners_N2, axis=0, return_index=True, return_counts=True)
+    if len(first_N) < len(corners_N2):
+        corner = corners_N2[first_N[n_N.argmax()]].tolist()
+        msg = f"{file.filename}: {n_N.max()} tiles start at {corner}, and {len(corners_N2)} tiles "
+        msg += f"have {len(first_N)} places; each tile counts once: make it again, or convert the "
+        msg += "features without positions (format=features_only)"
+        raise StoreError(msg)
 
 
 def whole_px0(path: Path, corners_N2: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -223,9 +249,16 @@ def _attribute(owner: h5py.Dataset | h5py.File, name: str) -> str | float | None
         msg += f"{kind.shape}; it must be one number or text"
         raise StoreError(msg)
     value = np.asarray(owner.attrs[name]).item()
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return value if isinstance(value, str) else float(value)
+    if isinstance(value, str):
+        value = value.encode(errors="surrogateescape")  # what is no UTF-8, the library lets through
+    if not isinstance(value, bytes):
+        return float(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        msg = f"{owner.file.filename}: attribute {name} is {value!r}, which is no UTF-8 text; "
+        msg += "correct it, or make the file again"
+        raise StoreError(msg) from error
 
 
 def _check_written(data: h5py.Dataset) -> None:

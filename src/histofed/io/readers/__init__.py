@@ -64,3 +64,6 @@ def open_slide(
     except NotForTiffReader as reason:
         reference.rule = f"openslide: {reason}"
         return reference
+    except BaseException:
+        reference.close()
+        raise

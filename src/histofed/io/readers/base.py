@@ -137,7 +137,14 @@ def read_thumbnail(
 def find_slides(path: Path) -> list[Path]:
     """Return the slides of a folder and its sub-folders, sorted, or the one slide named.
 
-    The ``.dcm`` files of one series in a folder are one slide, and the first stands for it.
+    The ``.dcm`` files of one series in a folder are one slide, and the first stands for it. Links
+    are followed, and one that leads nowhere is a slide too, which whoever opens it will miss. What
+    is hidden (a name that begins with a dot) was made by a system, not by a scanner.
+
+    Raises
+    ------
+    SlideUnreadable
+        Nothing is there, or a folder may not be looked into.
     """
     if path.is_file():
         return [path]
@@ -146,9 +153,10 @@ def find_slides(path: Path) -> list[Path]:
         raise SlideUnreadable(msg)
     found: list[Path] = []
     series: set[tuple[Path, bytes]] = set()
-    for file in sorted(path.rglob("*")):
+    for file in sorted(file for folder in _folders(path) for file in _visible(folder)):
         suffix = file.suffix.lower()
-        if suffix not in SLIDE_SUFFIXES or not file.is_file():
+        is_lost = file.is_symlink() and not file.exists()
+        if suffix not in SLIDE_SUFFIXES or not (file.is_file() or is_lost):
             continue
         if suffix == dicom.SUFFIX:
             if (one := (file.parent, dicom.series_uid(file))) in series:
@@ -156,6 +164,31 @@ def find_slides(path: Path) -> list[Path]:
             series.add(one)
         found.append(file)
     return found
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    """Yield a folder and its visible sub-folders, linked ones last, each once."""
+    seen: set[Path] = set()
+    own: list[Path] = [path]
+    linked: list[Path] = []
+    while own or linked:
+        folder = (own or linked).pop()
+        if (place := folder.resolve()) in seen:
+            continue
+        seen.add(place)
+        yield folder
+        for inside in _visible(folder):
+            if inside.is_dir():
+                (linked if inside.is_symlink() else own).append(inside)
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return [inside for inside in folder.iterdir() if not inside.name.startswith(".")]
+    except OSError as error:
+        msg = f"{folder}: cannot be looked into ({error.strerror}); ask for the right to read it, "
+        msg += "or name the folders or slides beside it one by one (slides=..., cohort=TABLE)"
+        raise SlideUnreadable(msg) from error
 
 
 def slide_files(path: Path) -> list[Path]:

@@ -39,8 +39,11 @@ def dicom_files(folder: Path) -> list[Path]:
 
 def series_uid(path: Path) -> bytes:
     """Return what the file says its series is; nothing where it does not say."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:  # a link that leads nowhere
+        return b""
     found = SERIES.search(head)
     if found is None:
         return b""

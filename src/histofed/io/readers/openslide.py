@@ -13,12 +13,16 @@ from histofed.core.types import SlideInfo
 from histofed.errors import HistofedError, SlideUnreadable
 from histofed.io.readers.base import read_thumbnail
 from histofed.io.readers.resolution import slide_mpp
+from histofed.io.readers.tiff_levels import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+MAX_BLOCK_PX = 2**26
+"""Pixels of the largest block of a tiled TIFF that is believed; scanners write 2**18 at most."""
 
 
 class OpenSlideReader:
@@ -127,7 +131,10 @@ def open_openslide(
         The supplied resolution is not a positive number.
     """
     if not path.is_file():
-        msg = f"slide {path}: no such file; correct its path in the cohort table"
+        what = "no such file; correct its path in the cohort table"
+        if path.is_symlink():
+            what = f"a link to {path.readlink()}, which is not there; correct the link"
+        msg = f"slide {path}: {what}"
         raise SlideUnreadable(msg)
     try:
         slide = openslide.OpenSlide(str(path))
@@ -139,6 +146,7 @@ def open_openslide(
         )
         raise SlideUnreadable(msg) from error
     try:
+        _check_blocks(slide, path)
         found_mpp, mpp_from = slide_mpp(
             slide.properties, path.name, mpp=mpp, fallback_mpp=fallback_mpp
         )
@@ -153,6 +161,24 @@ def open_openslide(
         slide.close()
         raise
     return OpenSlideReader(slide, info, path)
+
+
+def _check_blocks(slide: openslide.OpenSlide, path: Path) -> None:
+    """Refuse a damaged size of blocks: OpenSlide takes the memory for it, or ends the process."""
+    if slide.properties.get(openslide.PROPERTY_NAME_VENDOR) not in VENDORS:
+        return  # others store whole levels in one piece, and that is not read in one
+    for level in range(slide.level_count):
+        width_px, height_px = (
+            int(slide.properties.get(f"openslide.level[{level}].tile-{side}", 0))
+            for side in ("width", "height")
+        )
+        if width_px * height_px > MAX_BLOCK_PX:
+            msg = (
+                f"slide {path.name}: level {level} is stored in blocks of {width_px} x {height_px} "
+                f"pixels, and at most {MAX_BLOCK_PX:,} pixels are read at once; the file is "
+                "damaged: copy it again"
+            )
+            raise SlideUnreadable(msg)
 
 
 def _number(slide: openslide.OpenSlide, name: str) -> float | None:

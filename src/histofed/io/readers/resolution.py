@@ -70,8 +70,11 @@ def slide_mpp(
     if mpp is not None:
         return mpp, "table"
     mpp_x, mpp_y = _number(properties, MPP_X), _number(properties, MPP_Y)
-    remedy = "supply it with mpp=... (microns per pixel), mpp_table=FILE, or in the cohort table's "
-    remedy += "column mpp"
+    # mpp=... speaks of slides that say nothing; a table overrides what one says.
+    override = (
+        "supply it with mpp_table=FILE (columns slide,mpp), or in the cohort table's column mpp"
+    )
+    remedy = override.replace("with ", "with mpp=... (microns per pixel), ", 1)
     if mpp_x is None or mpp_y is None:
         if fallback_mpp is not None:
             return fallback_mpp, "option"
@@ -85,13 +88,13 @@ def slide_mpp(
         dots = f" ({25_400 / mpp_x:.0f} dots per inch in its TIFF tags)" if bare else ""
         msg = (
             f"slide {slide}: the stated {mpp_x:g} x {mpp_y:g} microns per pixel{dots} is not a "
-            f"scanner's resolution ({low:g} to {high:g}); {remedy}"
+            f"scanner's resolution ({low:g} to {high:g}); {remedy if bare else override}"
         )
         raise MissingMpp(msg)
     if max(mpp_x, mpp_y) / min(mpp_x, mpp_y) > MAX_MPP_ASPECT:
         msg = (
             f"slide {slide}: pixels are not square ({mpp_x:g} x {mpp_y:g} microns); "
-            f"export the slide with square pixels, or {remedy}"
+            f"export the slide with square pixels, or, if they are, {override}"
         )
         raise SlideError(msg)
     return math.sqrt(mpp_x * mpp_y), "file"

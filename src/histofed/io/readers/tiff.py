@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from histofed.core.tiling import downsamples
 from histofed.errors import SlideUnreadable
 from histofed.io.readers.base import read_thumbnail
 from histofed.io.readers.batches import Batches
 from histofed.io.readers.blocks import plan_reading
-from histofed.io.readers.tiff_levels import NotForTiffReader, stored_levels
+from histofed.io.readers.comparison import compare
+from histofed.io.readers.tiff_levels import stored_levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,18 +40,16 @@ if TYPE_CHECKING:
 VISITS_AT_ONCE = 8
 """Blocks that one call of a thread decodes: enough that handing them over costs little."""
 
-PROBE_PX = 300
-MAX_DIFFERENCE = 2
-"""Grey levels by which two decoders of one JPEG may differ."""
-CELL_PX = 16
-MAX_MEAN_DIFFERENCE = 10
-"""Grey levels by which the mean colour of small squares may differ on levels above 0."""
-
 
 class TiffReader:
     """A slide read block by block. Made by `histofed.io.readers.open_slide`.
 
     It owns the reference reader.
+
+    Attributes
+    ----------
+    blocks_disputed
+        How many of the decoded blocks OpenSlide had to read.
     """
 
     rule = "tiff"
@@ -64,9 +62,11 @@ class TiffReader:
         self._reference = reference
         self._of_reference = Lock()
         self._file = os.open(path, os.O_RDONLY)
+        self._file_bytes = os.fstat(self._file).st_size
         self.info = info
         self.blocks_decoded = 0
         self.blocks_touched = 0
+        self.blocks_disputed = 0
 
     def read(
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
@@ -107,6 +107,14 @@ class TiffReader:
             while running:
                 yield from self._finish(running.popleft(), batches)
             yield from batches.untouched()
+
+    def richest_place_px(self, level: int) -> tuple[int, int]:
+        """Return the middle of the block of a level that has the most bytes, in its pixels."""
+        stored = self._levels[level]
+        across, down = stored.axes
+        n_blocks = across.n_blocks * down.n_blocks
+        row, column = divmod(int(np.argmax(stored.lengths_bytes[:n_blocks])), across.n_blocks)
+        return int((column + 0.5) * across.block_px), int((row + 0.5) * down.block_px)
 
     def thumbnail(self, mpp: float) -> NDArray[np.uint8]:
         """Read the whole slide; see `SlideReader.thumbnail`."""
@@ -154,11 +162,12 @@ class TiffReader:
     def _block(self, level: int, number: int) -> NDArray[np.uint8] | None:
         """Decode one block; None where the scanner wrote none."""
         stored = self._levels[level]
-        length_bytes = stored.lengths_bytes[number]
+        start_bytes, length_bytes = stored.offsets_bytes[number], stored.lengths_bytes[number]
         if length_bytes == 0:
             return None
+        is_inside = start_bytes + length_bytes <= self._file_bytes  # else no memory is taken for it
         try:
-            data = os.pread(self._file, length_bytes, stored.offsets_bytes[number])
+            data = os.pread(self._file, length_bytes, start_bytes) if is_inside else b""
         except OSError as error:
             raise self._unreadable(level, number, str(error)) from error
         if len(data) < length_bytes:
@@ -167,6 +176,7 @@ class TiffReader:
             return stored.decode(data, number)
         except (ValueError, RuntimeError) as error:
             if (pixels := self._disputed(level, number)) is not None:
+                self.blocks_disputed += 1
                 return pixels
             raise self._unreadable(level, number, str(error)) from error
 
@@ -235,51 +245,9 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
     reader = TiffReader(path, info, levels, reference=reference)
     try:
         for level in range(len(levels)):
-            _compare(reader, reference, level)
+            compare(reader, reference, level)
     except BaseException:
         reader.close_alone()
         raise
-    reader.blocks_decoded = reader.blocks_touched = 0
+    reader.blocks_decoded = reader.blocks_touched = reader.blocks_disputed = 0
     return reader
-
-
-def _compare(reader: TiffReader, reference: SlideReader, level: int) -> None:
-    """Refuse a level whose pixels are not the reference's, in the middle of the slide."""
-    known = level < len(reference.info.level_sizes_px)
-    down = (1.0, 1.0) if known else downsamples(reader.info, level)
-    size_px = reader.info.level_sizes_px[level]
-    width_px, height_px = (
-        max(1, min(side_px, round(PROBE_PX / d))) for side_px, d in zip(size_px, down, strict=True)
-    )
-    x_px, y_px = (size_px[0] - width_px) // 2, (size_px[1] - height_px) // 2
-    try:
-        found = reader.read(level, x_px, y_px, width_px=width_px, height_px=height_px)
-        wanted = reference.read(
-            level if known else 0,
-            round(x_px * down[0]),
-            round(y_px * down[1]),
-            width_px=round(width_px * down[0]),
-            height_px=round(height_px * down[1]),
-        )
-    except SlideUnreadable as error:
-        msg = f"level {level} cannot be compared: {error}"
-        raise NotForTiffReader(msg) from error
-    # On level 0 each pixel is compared. On others OpenSlide places a region by level-0 pixels, and
-    # blends neighbours where that is between two: there the means of small squares are compared,
-    # and of levels that OpenSlide does not have the mean colour.
-    cell_px = (1, 1) if level == 0 else (CELL_PX, CELL_PX) if known else None
-    difference = float(np.abs(_means(found, cell_px) - _means(wanted, cell_px)).max())
-    if difference > (MAX_DIFFERENCE if level == 0 else MAX_MEAN_DIFFERENCE):
-        msg = f"level {level} differs from OpenSlide by {difference:.0f} grey levels"
-        raise NotForTiffReader(msg)
-
-
-def _means(pixels_HW3: NDArray[np.uint8], cell_px: tuple[int, int] | None) -> NDArray[np.float64]:
-    """Return the mean colour of each whole cell; of everything where no cell fits, or for None."""
-    height_px, width_px = pixels_HW3.shape[:2]
-    if cell_px is None or height_px < cell_px[0] or width_px < cell_px[1]:
-        return np.asarray(pixels_HW3.mean(axis=(0, 1), keepdims=True), dtype=np.float64)
-    rows, columns = height_px // cell_px[0], width_px // cell_px[1]
-    whole = pixels_HW3[: rows * cell_px[0], : columns * cell_px[1]]
-    cells = whole.reshape(rows, cell_px[0], columns, cell_px[1], 3)
-    return np.asarray(cells.mean(axis=(1, 3)), dtype=np.float64)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import simplejpeg
 import tifffile
 
+from histofed.errors import SlideUnreadable
 from histofed.io.readers.blocks import Axis
+from histofed.io.readers.decoders import JPEG_COLOURS, decoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -24,16 +23,10 @@ if TYPE_CHECKING:
 VENDORS = frozenset({"aperio", "generic-tiff", "philips"})
 """Families whose levels are plain tiled directories; others overlap, stitch or hide them."""
 
+RGB = tifffile.PHOTOMETRIC.RGB
 
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
-"""The markers "start of image" and "end of image" (ITU T.81, table B.1)."""
-
-J2K_START = b"\xff\x4f\xff\x51"
-"""The markers that begin a JPEG 2000 codestream; its size follows (ITU T.800, A.5.1)."""
-
-JPEG_IS_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-"""The application segment 14 by which a JPEG says that its colours are not transformed (ITU T.872,
-6.5.3)."""
+APERIO_JPEG2000 = (tifffile.COMPRESSION.APERIO_JP2000_YCBC, tifffile.COMPRESSION.APERIO_JP2000_RGB)
+"""Compressions that say the colours themselves."""
 
 
 class NotForTiffReader(Exception):
@@ -70,19 +63,26 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
     ------
     NotForTiffReader
         The file is no tiled TIFF of a known family.
+    SlideUnreadable
+        It does not say where all blocks of a level are.
     """
     if info.vendor not in VENDORS:
         msg = f"format {info.vendor}"
         raise NotForTiffReader(msg)
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [page.aspage() for page in tiff.pages]
+            pages = _shown([page.aspage() for page in tiff.pages], info.vendor)
             sizes_px = list(info.level_sizes_px)
             if tiff.is_ome:
                 pages = [level.keyframe for level in tiff.series[0].levels]
+                if any(page.parent is not tiff for page in pages):
+                    msg = "its levels are in other files"
+                    raise NotForTiffReader(msg)
                 sizes_px += [(page.imagewidth, page.imagelength) for page in pages[len(sizes_px) :]]
             found = zip(_pages(pages, sizes_px), sizes_px, strict=True)
             levels = [_stored_level(page, size_px) for page, size_px in found]
+    except SlideUnreadable:
+        raise
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         msg = f"its directories cannot be read ({error})"
         raise NotForTiffReader(msg) from error
@@ -90,6 +90,17 @@ def stored_levels(path: Path, info: SlideInfo) -> list[StoredLevel]:
         msg = "blocks are missing"  # OpenSlide draws them from other levels
         raise NotForTiffReader(msg)
     return levels
+
+
+def _shown(pages: list[tifffile.TiffPage], vendor: str) -> list[tifffile.TiffPage]:
+    """Return the directories that OpenSlide looks at.
+
+    Of those of Aperio it takes every tiled one; of others the first and what calls itself a
+    reduced image (TIFF 6.0, NewSubfileType).
+    """
+    if vendor == "aperio":
+        return pages
+    return [page for number, page in enumerate(pages) if number == 0 or page.is_reduced]
 
 
 def _pages(
@@ -125,71 +136,33 @@ def _stored_level(page: tifffile.TiffPage, size_px: tuple[int, int]) -> StoredLe
     if page.dtype != np.uint8 or page.samplesperpixel != 3:
         msg = f"pixels of {page.samplesperpixel} x {page.dtype}, not 8-bit RGB"
         raise NotForTiffReader(msg)
-    is_jpeg = page.compression == tifffile.COMPRESSION.JPEG
+    compression, colours = page.compression, page.photometric
+    known = JPEG_COLOURS if compression == tifffile.COMPRESSION.JPEG else (RGB,)
+    if colours not in known and compression not in APERIO_JPEG2000:
+        msg = f"colours {_name(colours)} in {_name(compression)}"
+        raise NotForTiffReader(msg)
     sides_px = ((page.imagewidth, page.tilewidth), (page.imagelength, page.tilelength))
     across, down = (
         Axis(length_px=length_px, block_px=block_px, n_blocks=-(-stored_px // block_px))
         for length_px, (stored_px, block_px) in zip(size_px, sides_px, strict=True)
     )
+    n_blocks = across.n_blocks * down.n_blocks
+    offsets, lengths = tuple(page.dataoffsets), tuple(page.databytecounts)
+    if len(offsets) < n_blocks:
+        msg = (
+            f"slide {Path(page.parent.filename).name}: a level of {size_px[0]} x {size_px[1]} "
+            f"pixels has {n_blocks:,} blocks, and the file says where {len(offsets):,} of them "
+            "are; it is damaged: copy it again"
+        )
+        raise SlideUnreadable(msg)
+    if len(lengths) < n_blocks:
+        msg = f"the sizes of {len(lengths)} of {n_blocks} blocks are said"
+        raise NotForTiffReader(msg)
     return StoredLevel(
-        axes=(across, down),
-        offsets_bytes=tuple(page.dataoffsets),
-        lengths_bytes=tuple(page.databytecounts),
-        decode=_jpeg_decoder(page) if is_jpeg else _other_decoder(page),
+        axes=(across, down), offsets_bytes=offsets, lengths_bytes=lengths, decode=decoder_of(page)
     )
 
 
-def _jpeg_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
-    shape = (page.tilelength, page.tilewidth, 3)
-    tables = (page.jpegtables or JPEG_START).removesuffix(JPEG_END)
-    if page.photometric == tifffile.PHOTOMETRIC.RGB and not page.is_jfif:
-        tables += JPEG_IS_RGB  # some scanners store RGB as it is, and say so in the tag only
-
-    def pixels(data: bytes, _number: int) -> NDArray[np.uint8]:
-        if not data.startswith(JPEG_START):
-            msg = "no JPEG is there"
-            raise ValueError(msg)
-        # libjpeg only warns of most damage, and makes pixels up: strict refuses.
-        block = simplejpeg.decode_jpeg(
-            tables + data.removeprefix(JPEG_START), buffer=cached_memory(shape), strict=True
-        )
-        if block.shape != shape:
-            msg = f"it is {block.shape[1]} x {block.shape[0]} pixels, not {shape[1]} x {shape[0]}"
-            raise ValueError(msg)
-        return np.asarray(block)
-
-    return pixels
-
-
-def cached_memory(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return memory for decoded pixels that begins between two multiples of 32 bytes.
-
-    On a multiple, libjpeg-turbo stores past the processor's caches (jdcolext-avx2.asm), as suits
-    pixels that nobody wants soon. These are copied at once: so, they are decoded faster.
-    """
-    size_bytes = math.prod(shape)
-    memory = np.empty(size_bytes + 32, dtype=np.uint8)
-    start = (16 - memory.ctypes.data) % 32
-    return memory[start : start + size_bytes].reshape(shape)
-
-
-def _other_decoder(page: tifffile.TiffPage) -> Callable[[bytes, int], NDArray[np.uint8]]:
-    decode, tables = page.decode, page.jpegtables
-
-    def pixels(data: bytes, number: int) -> NDArray[np.uint8]:
-        if data.startswith(J2K_START):
-            _check_j2k_size(data, page)
-        block, _, _ = decode(data, number, jpegtables=tables)
-        assert block is not None  # only empty data gives none
-        return np.asarray(block[0])
-
-    return pixels
-
-
-def _check_j2k_size(data: bytes, page: tifffile.TiffPage) -> None:
-    """Refuse a damaged size before memory is taken for it; edges of the slide may be cut."""
-    right, bottom, left, top = struct.unpack_from(">4I", data.ljust(24, b"\0"), 8)
-    if not (0 < right - left <= page.tilewidth and 0 < bottom - top <= page.tilelength):
-        msg = f"it is {right - left} x {bottom - top} pixels, not {page.tilewidth} x "
-        msg += f"{page.tilelength}"
-        raise ValueError(msg)
+def _name(value: int) -> str:
+    """Return what a value of a tag is called; the number itself where it is not known."""
+    return str(getattr(value, "name", value))

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from histofed.mil.aggregators.projection import Tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from histofed.mil.aggregators.auxiliary import Auxiliary
 
 
@@ -117,9 +119,12 @@ class Aggregator(nn.Module):
 
     def instance_logits(self, features_BND: Tensor) -> Tensor:
         """Return the logits ``(B, N, C)`` that each instance would get as a bag of its own."""
-        B, N, D = features_BND.shape
-        logits = [
-            self(alone, torch.ones_like(alone[..., 0], dtype=torch.bool)).logits_BC
-            for alone in features_BND.reshape(B * N, 1, D).split(BAGS_AT_ONCE)
-        ]
+        B, N, _ = features_BND.shape
+        logits = [output.logits_BC for output in self.each_alone(features_BND)]
         return torch.cat(logits).reshape(B, N, self.n_classes)
+
+    def each_alone(self, features_BND: Tensor) -> Iterator[MILOutput]:
+        """Yield what instances give as bags of their own, some at a time, in their order."""
+        B, N, D = features_BND.shape
+        for alone in features_BND.reshape(B * N, 1, D).split(BAGS_AT_ONCE):
+            yield self(alone, torch.ones_like(alone[..., 0], dtype=torch.bool))
