@@ -112,7 +112,8 @@ def make_bags(recipe: Callable[..., list[NDArray[Any]]], n: int, *, seed: int, t
     for number in range(n):
         made = recipe(rng, positive=number % 2 == 1, test=test)
         features = torch.from_numpy(np.concatenate(made)).float()
-        bags.append(Bag(str(number), "", (number % 2,), features, coords_N2=None, tiles_of={}))
+        label = (float(number % 2),)
+        bags.append(Bag(str(number), "", label, features, coords_N2=None, tiles_of={}))
     return collate(bags)
 
 

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from histofed.errors import ConfigError
 from histofed.mil.aggregators import base
 from histofed.mil.auxiliary import auxiliary_loss
 from histofed.pipeline import build
@@ -25,6 +26,7 @@ SMALL = {"hidden_dim": 16, "attention_dim": 8, "n_heads": 1}
 """Options for the bag of many tiles, where an aggregator has them: the claim is about tiles."""
 
 each_aggregator = pytest.mark.parametrize("name", groups()["aggregator"])
+one_and_three = pytest.mark.parametrize("n_classes", [1, 3])
 
 
 def make(name: str, *, dim: int = D, n_classes: int = C, seed: int = 0, small: bool = False):
@@ -62,7 +64,7 @@ def test_the_folder_is_not_empty():
 
 
 @each_aggregator
-@pytest.mark.parametrize("n_classes", [1, 3])
+@one_and_three
 def test_shapes(name, n_classes):
     output = make(name, n_classes=n_classes)(tiles(2, 5, D), torch.ones(2, 5, dtype=torch.bool))
     assert output.logits_BC.shape == (2, n_classes)
@@ -73,10 +75,11 @@ def test_shapes(name, n_classes):
 
 
 @each_aggregator
+@one_and_three
 @settings(max_examples=15, deadline=None)
 @given(n_tiles=st.integers(1, 60), seed=st.integers(0, 2**20))
-def test_the_order_of_tiles_does_not_matter(name, n_tiles, seed):
-    aggregator, features = make(name), tiles(1, n_tiles, D, seed=seed)
+def test_the_order_of_tiles_does_not_matter(name, n_classes, n_tiles, seed):
+    aggregator, features = make(name, n_classes=n_classes), tiles(1, n_tiles, D, seed=seed)
     where = cells(1, n_tiles, seed)
     order = torch.randperm(n_tiles, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
@@ -89,11 +92,12 @@ def test_the_order_of_tiles_does_not_matter(name, n_tiles, seed):
 
 
 @each_aggregator
+@one_and_three
 @pytest.mark.parametrize("garbage", [0.0, -1e4, HUGE])
 @settings(max_examples=8, deadline=None)
 @given(n_tiles=st.integers(1, 40), n_padding=st.integers(1, 40))
-def test_padding_is_not_seen(name, garbage, n_tiles, n_padding):
-    aggregator, features = make(name), tiles(1, n_tiles, D)
+def test_padding_is_not_seen(name, n_classes, garbage, n_tiles, n_padding):
+    aggregator, features = make(name, n_classes=n_classes), tiles(1, n_tiles, D)
     noise = garbage * tiles(1, n_padding, D, seed=1)
     padded = torch.cat([features, noise], dim=1)
     valid = torch.arange(n_tiles + n_padding)[None] < n_tiles
@@ -110,10 +114,11 @@ def test_padding_is_not_seen(name, garbage, n_tiles, n_padding):
 
 
 @each_aggregator
+@one_and_three
 @settings(max_examples=10, deadline=None)
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=6))
-def test_a_batch_equals_bags_one_by_one(name, sizes):
-    aggregator = make(name)
+def test_a_batch_equals_bags_one_by_one(name, n_classes, sizes):
+    aggregator = make(name, n_classes=n_classes)
     batch, valid = torch.zeros(len(sizes), max(sizes), D), torch.zeros(len(sizes), max(sizes)) > 0
     for row, size in enumerate(sizes):
         batch[row, :size] = tiles(size, D, seed=row)
@@ -131,9 +136,10 @@ def test_a_batch_equals_bags_one_by_one(name, sizes):
 
 
 @each_aggregator
-def test_attention_sums_to_one_over_the_valid_tiles(name):
+@one_and_three
+def test_attention_sums_to_one_over_the_valid_tiles(name, n_classes):
     valid = torch.tensor([[True] * 7, [True] * 3 + [False] * 4, [True] + [False] * 6])
-    attention = make(name)(3 * tiles(3, 7, D), valid).attention_BN
+    attention = make(name, n_classes=n_classes)(3 * tiles(3, 7, D), valid).attention_BN
     if attention is None:
         return
     close(attention.sum(dim=1), torch.ones(3))
@@ -242,7 +248,7 @@ def total(output, target_B: torch.Tensor | None = None) -> torch.Tensor:
 
 
 @each_aggregator
-@pytest.mark.parametrize("n_classes", [1, 3])
+@one_and_three
 def test_gradient_reaches_every_parameter(name, n_classes):
     aggregator = make(name, n_classes=n_classes)
     for module in aggregator.modules():
@@ -272,6 +278,23 @@ def test_training_takes_bags_of_any_size(name):
 
 
 @each_aggregator
+def test_a_task_without_classes_can_be_trained_unless_declared(name):
+    aggregator, features = make(name, n_classes=3).train(), tiles(4, 12, D)
+    output = aggregator(features, all_valid(features))
+
+    def extra() -> torch.Tensor | float:
+        return auxiliary_loss(
+            output.auxiliary, bag_loss=lambda logits_BC: logits_BC.square().mean(), member_BG=None
+        )
+
+    if aggregator.needs_classes:
+        with pytest.raises(ConfigError, match="the task has no classes"):
+            extra()
+    else:
+        assert torch.as_tensor(extra()).isfinite()
+
+
+@each_aggregator
 def test_only_training_asks_for_more_than_the_prediction(name):
     features = tiles(2, 6, D)
     assert make(name)(features, all_valid(features)).auxiliary == ()
@@ -293,9 +316,10 @@ def test_one_seed_one_result(name):
 
 
 @each_aggregator
+@one_and_three
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_close_to_float32(name, dtype):
-    features, aggregator = tiles(4, 50, D), make(name)
+def test_half_precision_is_close_to_float32(name, n_classes, dtype):
+    features, aggregator = tiles(4, 50, D), make(name, n_classes=n_classes)
     with torch.no_grad():
         exact = aggregator(features, all_valid(features))
         with torch.autocast("cpu", dtype=dtype):
@@ -320,8 +344,9 @@ def test_float16_neither_overflows_nor_loses_a_large_bag(name):
 
 
 @each_aggregator
-def test_an_exported_program_gives_the_same_logits_for_any_number_of_tiles(name):
-    aggregator = make(name)
+@one_and_three
+def test_an_exported_program_gives_the_same_logits_for_any_number_of_tiles(name, n_classes):
+    aggregator = make(name, n_classes=n_classes)
     n_tiles = torch.export.Dim("n_tiles", min=1, max=100_000)
     example = tiles(1, 20, D)
     program = torch.export.export(

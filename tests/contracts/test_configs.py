@@ -9,17 +9,29 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from histofed.cli import VERBS, main
-from histofed.core.tasks import BinaryTask
+from histofed.core.tasks import (
+    BinaryTask,
+    Label,
+    MulticlassTask,
+    MultilabelTask,
+    RegressionTask,
+    SurvivalTask,
+    Task,
+)
 from histofed.errors import ConfigError, HistofedError
 from histofed.pipeline import build
-from histofed.pipeline.asking import task_of
+from histofed.pipeline.asking import KINDS, task_of
 from histofed.pipeline.config import compose, config_dir, groups, to_object
 from histofed.pipeline.schema import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -49,6 +61,29 @@ def refusal(verb: str, *overrides: str) -> str:
     return str(caught.value)
 
 
+def examples_of(task: Task) -> Iterator[tuple[dict[str, str], Label]]:
+    """Yield every way to write each answer, in capitals too, and the label that it means."""
+    if isinstance(task, BinaryTask):
+        for number, words in enumerate((task.negative, task.positive)):
+            for word in words:
+                yield {task.column: word.upper()}, (number,)
+    elif isinstance(task, MulticlassTask):
+        for number, name in enumerate(task.classes):
+            for word in task.values.get(name, (name,)):
+                yield {task.column: word.upper()}, (number,)
+    elif isinstance(task, MultilabelTask):
+        for number, words in enumerate((task.negative, task.positive)):
+            for word in words:
+                yield dict.fromkeys(task.columns, word), (number,) * len(task.columns)
+    elif isinstance(task, RegressionTask):
+        yield dict.fromkeys(task.columns, "-1.5"), (-1.5,) * len(task.columns)
+    else:
+        assert isinstance(task, SurvivalTask)
+        for number, words in enumerate((task.censored, task.event)):
+            for word in words:
+                yield {task.column: "3.25", task.event_column: word.upper()}, (3.25, number)
+
+
 # Everything that is there composes.
 
 
@@ -67,19 +102,39 @@ def test_what_must_be_given_is_asked_for(verb):
     assert f"histofed {verb}" in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", ["train", "federate"])
 @pytest.mark.parametrize(("cancer", "task"), cancers_and_tasks())
-def test_every_task_of_every_cancer(verb, cancer, task):
-    options = to_object(compose(verb, [f"cancer={cancer}", f"task={task}"]))
+def test_every_task_of_every_cancer(cancer, task):
+    options = to_object(compose("train", [f"cancer={cancer}", f"task={task}"]))
     assert (options.cancer.name, options.task.name) == (cancer, task)
     built = task_of(options.task)
     assert built.columns
     assert built.label(dict.fromkeys(built.columns, ""), "here") is None
-    if isinstance(built, BinaryTask):
-        assert built.label({built.column: built.positive[0]}, "here") == (1,)
-        assert built.label({built.column: built.negative[0]}, "here") == (0,)
+    for cells, label in examples_of(built):
+        assert built.label(cells, "here") == label
     assert cancer in options.run
     assert options.task.sense.endswith("?")
+
+
+def test_every_kind_of_task_is_there_and_every_cancer_asks_for_survival():
+    kinds = {
+        (cancer, task): OmegaConf.load(config_dir() / "task" / f"{task}.yaml").kind
+        for cancer, task in cancers_and_tasks()
+    }
+    assert set(kinds.values()) == set(KINDS)
+    surviving = {cancer for (cancer, _), kind in kinds.items() if kind == "survival"}
+    assert surviving == set(groups()["cancer"]) - {"demo"}
+
+
+@pytest.mark.parametrize("head", ["evidence", "tile_risk", "tile_value_cd3e"])
+def test_scores_of_every_kind_of_task_can_be_drawn(head):
+    assert compose("explain", ["run=r", f"head={head}"]).head == head
+
+
+@pytest.mark.parametrize("n_top", ["[0]", "[5,-1]"])
+def test_every_number_of_a_list_has_limits(n_top):
+    assert "aggregator.n_top is" in refusal(
+        "train", "aggregator=he2rna", f"aggregator.n_top={n_top}"
+    )
 
 
 def test_the_four_cancers_are_there():
@@ -233,6 +288,9 @@ def test_only_our_classes_are_ever_loaded(override):
         ("train", "trainer.precision=12"),
         ("train", "aggregator.hidden_dim=-3"),
         ("train", "aggregator.dropout=2"),
+        ("train", "trainer.balance=perhaps"),
+        ("train", "trainer.survival_loss=weibull"),
+        ("train", "splits.scheme=random"),
         ("train", "splits.n_folds=2"),
         ("train", "seed=-1"),
         ("federate", "federation.rounds=0"),
@@ -244,6 +302,8 @@ def test_only_our_classes_are_ever_loaded(override):
         ("tile", "mpp=-1"),
         ("tile", "tiling.min_tissue=3"),
         ("evaluate", "n_resamples=0"),
+        ("evaluate", "sensitivity=0"),
+        ("evaluate", "permutations=-1"),
         ("explain", "head=liver"),
         ("explain", "pictures=-1"),
         ("review", "port=99999999"),

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from histofed.core.splits import Fold
+from histofed.mil.aggregators.clam import CLAM
 from histofed.mil.aggregators.gated_abmil import GatedABMIL
 from histofed.mil.bags import Bag
 from histofed.mil.data import BagDataModule
@@ -76,6 +77,22 @@ def test_a_short_loss_curve_is_as_it_was(tmp_path):
     assert len(found) == len(golden) == 5
     for row, expected in zip(found, golden, strict=True):
         assert row == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_curve_is_of_the_task_alone(tmp_path):
+    """Of what the aggregator asks for beside it nothing is shown, so aggregators compare."""
+    bags, fold = toy()
+    seed_with(1)
+    module = MILModule(
+        CLAM(DIM, 1, dropout=0, instance_weight=5.0), Binary(), learning_rate=0.01, weight_decay=0.0
+    )
+    data = BagDataModule(bags, fold, batch_size=len(fold.train))
+    [batch] = list(data.train_dataloader())
+    before = module.loss(batch).item()
+    fitting = Fitting(max_epochs=1, patience=9, accelerator="cpu", precision="32-true")
+    fitting.fit_best(module, data, folder=tmp_path)
+    [row] = curve(tmp_path)
+    assert row["train_loss"] == pytest.approx(before, rel=1e-5)
 
 
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path):

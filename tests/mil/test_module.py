@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from histofed.mil.auxiliary import auxiliary_loss
 from histofed.mil.bags import collate
 from histofed.mil.module import MILModule, predict, select_loss
 from histofed.mil.objectives.binary import Binary
+from histofed.mil.objectives.cox import Cox
 
 
 @pytest.fixture
@@ -57,6 +59,18 @@ def test_training_adds_what_the_aggregator_asks_for_and_selection_does_not(bag):
     extra = auxiliary_loss(asked, bag_loss=lambda logits: logits.sum(), member_BG=members)
     assert total.item() == pytest.approx(loss.item() + extra.item(), rel=1e-6)
     assert extra > 0.1
+
+
+def test_only_training_is_watched(bag):
+    aggregator = SiMLP(4, 1, hidden_dim=5, dropout=0.0)
+    module = MILModule(aggregator, Cox(n_times=0), learning_rate=0.01, weight_decay=0.1)
+    batch = collate([replace(bag(name, 5), label=(2.0, 1.0)) for name in "AB"])
+    module.eval()
+    module.losses(batch)
+    assert module.objective.centre_C.item() == 0
+    module.train()
+    module.losses(batch)
+    assert module.objective.centre_C.item() == pytest.approx(module(batch).logits_BC.mean().item())
 
 
 def test_the_selection_loss_counts_patients_not_batches(module, bag):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from histofed.core import metrics
-from histofed.core.metrics import Interval, auroc, bootstrap
+from histofed.core.metrics import auroc, bootstrap
+from histofed.core.metrics.thresholds import decision_curve
 from histofed.errors import CohortError
 from histofed.report import figures, style
-from histofed.report.model import SiteResult
 
 
 @pytest.fixture
@@ -69,22 +69,16 @@ def test_calibration_draws_each_bin_and_counts_every_patient(curves):
     assert sum(bar.get_height() for bar in below.patches) == 60
 
 
-def test_sites_have_a_dot_each_and_say_why_one_has_none():
-    interval = Interval(0.8, 0.6, 0.9)
-    results = [
-        SiteResult(site=site, arm=arm, n_patients=n, n_positive=p, auroc=found)
-        for site, n, p, found in (("Aachen", 15, 6, interval), ("Bern", 4, 0, None))
-        for arm in ("local-only", "federated", "pooled")
-    ]
-    (axes,) = figures.site_figure(results).axes
-    dots = [line for line in axes.get_lines() if line.get_label() == "_dot"]
-    assert [tuple(dot.get_xdata()) for dot in dots] == [(0.8,)] * 3
-    assert len({dot.get_color() for dot in dots}) == len({dot.get_marker() for dot in dots}) == 3
-    labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["Aachen\n15 patients, 6 positive", "Bern\n4 patients, 0 positive"]
-    assert [text.get_text() for text in axes.texts] == [
-        "all patients of one class: nothing to rank"
-    ]
+def test_net_benefit_is_drawn_beside_treating_everybody_and_nobody(curves):
+    figure = figures.net_benefit_figure(curves)
+    (axes,) = figure.axes
+    thresholds = np.arange(1, 100) / 100
+    for each in curves:
+        curve = decision_curve(each.labels_P, each.probabilities_P, thresholds_T=thresholds)
+        assert len(line_through(axes, thresholds, curve.model_T)) == 1
+    assert len(line_through(axes, thresholds, curve.everybody_T)) == 1
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["local-only", "federated", "pooled", "treat everybody", "treat nobody"]
 
 
 def test_one_class_has_no_curve(curves):

@@ -10,8 +10,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from histofed.core.evaluation.base import Result
+from histofed.core.evaluation.binary import BinaryMeasures
+from histofed.core.evaluation.regression import RegressionMeasures
 from histofed.core.metrics import Interval
-from histofed.report.html import POINT_NOTE, render, write_report
+from histofed.report.html import render, write_report
 from histofed.report.model import (
     HOW_TO_READ,
     ArmSummary,
@@ -19,10 +22,21 @@ from histofed.report.model import (
     Report,
     Section,
     SiteResult,
+    Table,
 )
+from histofed.report.words import POINT_NOTE
 
 EVIL = '<script>alert("1")</script>'
 INTERVAL = Interval(0.912, 0.843, 0.968)
+ONE_CLASS = "all 15 patients have label 0"
+
+
+def result(found: Interval | None = INTERVAL, *, n: int = 15, positive: int = 6) -> Result:
+    return Result(
+        counts={"n_patients": n, "n_positive": positive},
+        numbers=dict.fromkeys(("auroc", "auprc", "brier"), found),
+        reasons={} if found else {"auroc": ONE_CLASS},
+    )
 
 
 class Page(HTMLParser):
@@ -56,18 +70,10 @@ def report():
     return Report(
         title="Demo",
         subtitle="60 patients",
-        summary=(
-            ArmSummary(
-                arm="federated",
-                n_patients=60,
-                n_positive=25,
-                auroc=INTERVAL,
-                auprc=INTERVAL,
-                brier=INTERVAL,
-            ),
-        ),
+        measures=BinaryMeasures(),
+        summary=(ArmSummary(arm="federated", result=result(n=60, positive=25)),),
         sites=tuple(
-            SiteResult(site=site, arm=arm, n_patients=15, n_positive=6, auroc=found)
+            SiteResult(site=site, arm=arm, result=result(found))
             for site, found in (("Aachen", INTERVAL), ("Bern", None))
             for arm in ("federated", "pooled")
         ),
@@ -87,7 +93,8 @@ def test_everything_is_on_the_page(report):
     page = Page(render(report))
     for text in (
         "Demo", "60 patients", "federated", "25 positive", "0.912", "0.843", "0.968", "Aachen",
-        "one class only", "As good as pooled.", "How to read", "seed", "Synthetic cohort.",
+        "cannot be told", f"for Bern: {ONE_CLASS}.", "As good as pooled.", "How to read", "seed",
+        "Synthetic cohort.",
     ):  # fmt: skip
         assert text in page.text
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
@@ -99,6 +106,7 @@ def test_every_text_is_escaped(report):
     nasty = Report(
         title=EVIL,
         subtitle=EVIL,
+        measures=BinaryMeasures(),
         summary=(replace(report.summary[0], arm=EVIL),),
         sites=(replace(report.sites[0], site=EVIL, arm=EVIL),),
         sections=(
@@ -106,6 +114,7 @@ def test_every_text_is_escaped(report):
                 heading=EVIL,
                 paragraph=f"Patient {EVIL}",
                 pictures=(Picture(png=b"", alt=f'" onerror="{EVIL}', how_to_read=EVIL),),
+                tables=(Table(columns=(EVIL,), rows=((EVIL, EVIL),), note=EVIL),),
             ),
         ),
         provenance={EVIL: EVIL},
@@ -115,8 +124,9 @@ def test_every_text_is_escaped(report):
     tags = {tag for tag, _ in page.tags}
     assert "script" not in tags
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    # title, h1, subtitle, caveat, nav, arm, site, column, heading, paragraph, caption, key, value
-    assert page.text.count(EVIL) == 13
+    # title, h1, subtitle, caveat, nav, arm, site, column, heading, paragraph, caption, key, value;
+    # of the table: column, heading of the row, cell, note
+    assert page.text.count(EVIL) == 17
 
 
 def test_nothing_is_asked_of_any_host(report):
@@ -138,6 +148,34 @@ def test_the_policy_admits_our_style_and_nothing_else(report):
     assert ' style="' not in text
 
 
+def test_a_table_shows_texts_numbers_and_what_cannot_be_told(report):
+    table = Table(
+        columns=("gene", "r", "AUROC"),
+        rows=(("TP53", Interval(-0.1, -0.3, 0.2), None),),
+        note="Few patients.",
+    )
+    section = Section(heading="Genes", paragraph="One.", tables=(table,))
+    page = Page(render(replace(report, sections=(section,))))
+    for text in ("gene", "TP53", "-0.100", "(-0.300 to 0.200)", "cannot be told", "Few patients."):
+        assert text in page.text
+    assert not [attributes for tag, attributes in page.tags if tag == "img"]
+
+
+def test_the_bar_has_chance_in_its_middle(report):
+    def middle(text: str) -> str:
+        return re.findall(r'<circle class="dot" cx="([\d.]+)"', text)[0]
+
+    def with_value(value: float, measures) -> str:
+        found = Interval(value, value - 0.1, value + 0.1)
+        numbers = {metric.name: found for metric in measures.metrics}
+        summary = ArmSummary(arm="a", result=replace(result(), numbers=numbers))
+        return render(replace(report, measures=measures, summary=(summary,), sites=()))
+
+    assert middle(with_value(0.5, BinaryMeasures())) == "50.0"
+    assert middle(with_value(0.0, RegressionMeasures(("x",)))) == "50.0"
+    assert middle(with_value(0.75, BinaryMeasures())) == "75.0"
+
+
 def test_links_lead_to_sections(report):
     page = Page(render(report))
     targets = {attributes.get("id") for _, attributes in page.tags}
@@ -148,20 +186,20 @@ def test_links_lead_to_sections(report):
 
 def test_an_interval_without_width_is_explained(report):
     assert POINT_NOTE not in render(report)
-    perfect = replace(report.sites[0], auroc=Interval(1.0, 1.0, 1.0))
+    perfect = replace(report.sites[0], result=result(Interval(1.0, 1.0, 1.0)))
     assert POINT_NOTE in render(replace(report, sites=(perfect,)))
 
 
 def test_a_hospital_scored_on_other_patients_or_not_at_all_says_so(report):
     first, second = report.sites[:2]
-    fewer = render(replace(report, sites=(first, replace(second, n_patients=9))))
+    fewer = render(replace(report, sites=(first, replace(second, result=result(n=9)))))
     assert "9 patients" in fewer
     missing = render(replace(report, sites=(first, second, replace(first, site="Cork"))))
     assert "not run" in missing
 
 
 def test_a_report_of_the_bare_minimum_has_no_empty_boxes(report):
-    bare = Report(title="T", subtitle="S", summary=report.summary)
+    bare = Report(title="T", subtitle="S", measures=BinaryMeasures(), summary=report.summary)
     tags = Page(render(bare)).tags
     assert [a.get("id") for t, a in tags if t == "section"] == ["summary"]
     assert not [t for t, _ in tags if t in ("nav", "ul", "dl", "img")]

@@ -24,7 +24,8 @@ class Cohort:
     slides
         In the order of the table.
     labels
-        ``patient_id`` -> what the table says (see `histofed.core.tasks`).
+        ``patient_id`` -> what the table says (see `histofed.core.tasks`); NaN throughout for
+        patients who are only predicted.
     """
 
     name: str

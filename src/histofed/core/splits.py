@@ -234,9 +234,13 @@ def check_classes(
     for role in ROLES:
         patients: tuple[str, ...] = getattr(fold, role)
         wanted = set(label_of.values()) if needed is None else set(needed)
+        if not patients:
+            msg = f"fold {fold.number}: nobody has the role {role}; use fewer folds, or give some "
+            msg += "patients that role in the split file"
+            raise CohortError(msg)
         if lacking := sorted(wanted - {label_of[p] for p in patients}):
             msg = (
-                f"fold {fold.number}: nobody in {role} ({some(patients) or 'which is empty'}) has "
+                f"fold {fold.number}: nobody in {role} ({some(patients)}) has "
                 f"label {some([str(label) for label in lacking])}; use fewer folds, or move "
                 "patients in the split file"
             )

@@ -28,7 +28,7 @@ from histofed.core.tasks import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from histofed.core.metrics.inputs import Floats
+    from histofed.core.metrics.inputs import Floats, Labels
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.mil.bags import Bag
@@ -67,13 +67,15 @@ def linear_outputs(
     """
     if isinstance(task, BinaryTask | MulticlassTask):
         n_classes = len(task.classes)
-        found = _classes(features_PD, labels_PK[:, 0], tested_PD, n_classes, shrink)
+        found = linear_classes(features_PD, labels_PK[:, 0], tested_PD, n_classes, shrink)
         return found[:, 1:] if isinstance(task, BinaryTask) else found
     if isinstance(task, MultilabelTask):
         columns = []
         for label_P in labels_PK.T:
             known = ~np.isnan(label_P)
-            columns.append(_classes(features_PD[known], label_P[known], tested_PD, 2, shrink)[:, 1])
+            columns.append(
+                linear_classes(features_PD[known], label_P[known], tested_PD, 2, shrink)[:, 1]
+            )
         return np.stack(columns, axis=1)
     if isinstance(task, RegressionTask):
         columns = []
@@ -90,10 +92,14 @@ def linear_outputs(
     return np.column_stack([cox.risk(tested_PD), unknown])
 
 
-def _classes(
-    features_PD: Floats, label_P: Floats, tested_PD: Floats, n_classes: int, shrink: float
+def linear_classes(
+    features_PD: Floats,
+    label_P: Floats | Labels,
+    tested_PD: Floats,
+    n_classes: int,
+    shrink: float = 1.0,
 ) -> Floats:
-    """Return the probability of each class; 0 for one that nobody fitted belongs to."""
+    """Return the probability of each class ``(P, C)``; 0 for one that nobody fitted belongs to."""
     linear = LogisticRegression(C=1 / (shrink * PENALTY), max_iter=2000)
     # Nothing can be told apart where all are alike: everybody gets the one class.
     model = linear if len(set(label_P)) > 1 else DummyClassifier(strategy="prior")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from histofed.mil.module import SELECT_LOSS
+from histofed.mil.module import SELECT_LOSS, TRAIN_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +34,9 @@ class CurveRecorder(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the loss of the batch."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if isinstance(loss, torch.Tensor):
-            self._losses.append(loss.detach())
+        """Keep the task's loss of the batch."""
+        assert isinstance(outputs, dict)
+        self._losses.append(outputs[TRAIN_LOSS])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the epoch; its validation has just run."""

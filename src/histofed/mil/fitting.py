@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from histofed.io.tables import write_rows
 from histofed.mil.curves import CurveRecorder
-from histofed.mil.module import SELECT_LOSS
+from histofed.mil.module import SELECT_LOSS, TRAIN_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ class Fitting:
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(checkpoint["state_dict"])
         (folder / "best.ckpt").unlink()
-        write_rows(folder / "curves.csv", ("epoch", "train_loss", SELECT_LOSS), curves.rows)
+        write_rows(folder / "curves.csv", ("epoch", TRAIN_LOSS, SELECT_LOSS), curves.rows)
 
 
 def seed_with(*words: int) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from histofed.mil.fusion import Fusion
     from histofed.mil.objectives import Objective
 
+TRAIN_LOSS = "train_loss"
+"""The loss of the task, as it is trained; without what an aggregator asks for beside it."""
+
 SELECT_LOSS = "select_loss"
 """The number that picks the checkpoint: mean loss per patient of the selection fold."""
 
@@ -79,6 +82,8 @@ class MILModule(pl.LightningModule):
     def losses(self, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Return the loss of the task, and that with all else the aggregator asks for."""
         output = self(batch)
+        if self.training:
+            self.objective.watch(output.logits_BC.detach())
 
         def bag_loss(logits_BC: Tensor) -> Tensor:
             return self.objective.loss(logits_BC, batch.target_BK).mean()
@@ -90,11 +95,11 @@ class MILModule(pl.LightningModule):
             member_BG=self.objective.members(batch.target_BK),
         )
 
-    def training_step(self, batch: BagBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch; the curve shows that of the task alone."""
+    def training_step(self, batch: BagBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return what is minimised, and the loss of the task alone, which the curve shows."""
         loss, total = self.losses(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
-        return total
+        self.log(TRAIN_LOSS, loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
+        return {"loss": total, TRAIN_LOSS: loss.detach()}
 
     def validation_step(self, batch: BagBatch, batch_idx: int) -> None:
         """Keep the logits of a batch: a patient's loss may depend on the others."""

@@ -73,9 +73,6 @@ def task_of(config: TaskConfig) -> Task:
         msg = f"task {config.name}: a {config.kind} task needs {', '.join(lacking)} "
         msg += f"(task.{lacking[0]}=...)"
         raise ConfigError(msg)
-    if config.kind == "binary" and len(given.get("classes", ("", ""))) != 2:
-        msg = f"task.classes names the negative and the positive class, got {config.classes}"
-        raise ConfigError(msg)
     arguments = {argument_of[name]: _frozen(value) for name, value in given.items()}
     return made(name=config.name, missing=tuple(config.missing), **arguments)
 

@@ -178,6 +178,12 @@ def aggregator(config: Mapping[str, Any], *, dim: int, n_classes: int = 1) -> Ag
     return built
 
 
+def needs_classes(target: str) -> bool:
+    """Whether the aggregator of this name must know the class of a bag to train."""
+    found: type[Aggregator] = _target("aggregator", target)  # type: ignore[assignment]
+    return found.needs_classes
+
+
 def strategy(config: Mapping[str, Any]) -> Strategy:
     """Return the server's rule."""
     built: Strategy = _make("strategy", config)

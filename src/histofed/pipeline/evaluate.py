@@ -1,205 +1,287 @@
 """``histofed evaluate``: metrics with intervals, figures and the report of a run.
 
 Every number is per patient and out of fold: the model that made it was neither trained nor picked
-on that patient.
+on that patient. What a number means for each kind of task is in `histofed.core.evaluation`.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from histofed.core.metrics import auprc, auroc, bootstrap, bootstrap_mean, brier, ece
+from histofed.core.evaluation import measures_of
+from histofed.core.evaluation.arms import (
+    ArmEvaluation,
+    against,
+    against_chance,
+    by_value,
+    mean_of_arms,
+)
+from histofed.core.evaluation.base import Resampling, attempt
+from histofed.core.evaluation.rows import Rows
+from histofed.core.evaluation.trust import trust
+from histofed.core.metrics.groups import stratified_auroc
+from histofed.core.tasks import BinaryTask
 from histofed.core.words import counted
-from histofed.errors import CohortError
-from histofed.io.predictions import read_predictions
-from histofed.io.runs import LOCAL, RunFolder, write_json
-from histofed.io.splits import read_splits
+from histofed.errors import CohortError, ConfigError
+from histofed.io.columns import read_columns
+from histofed.io.metrics import write_metrics
+from histofed.io.runs import LOCAL, RunFolder, read_json
 from histofed.pipeline import terminal
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.cohort_facts import site_from_features
+from histofed.pipeline.predicted import read_arms, read_selection
 from histofed.pipeline.reporting import make_report
-from histofed.pipeline.study import stored_config
-from histofed.report.model import ArmSummary, SiteResult
+from histofed.pipeline.study import stored_config, stored_table
+from histofed.report.model import ArmSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from histofed.core.evaluation.base import Measures, Result
+    from histofed.core.evaluation.picked import Picked
+    from histofed.core.metrics.groups import StratifiedAuroc
+    from histofed.core.metrics.intervals import Interval
+    from histofed.core.tasks import Task
     from histofed.core.types import Prediction
     from histofed.pipeline.schema import EvaluateConfig
 
 LOCAL_MEAN = "local-only, mean of"
-N_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Options of an evaluation, as ``configs/evaluate.yaml`` explains them."""
+
+    n_resamples: int = 2000
+    seed: int = 0
+    sensitivity: float | None = None
+    permutations: int = 0
+    groups: tuple[str, ...] = ()
+    confounder: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of the first table, and what their numbers are."""
+
+    measures: Measures
+    rows: Sequence[ArmSummary]
 
 
 def run(config: EvaluateConfig) -> int:
     """Evaluate a run; return the exit code."""
     folder = RunFolder(Path(config.run))
-    summary = evaluate(folder, n_resamples=config.n_resamples, seed=config.seed)
-    show(summary, folder, following=f"open {folder.report}")
+    options = {each.name: getattr(config, each.name) for each in fields(Asked)}
+    asked = Asked(**options | {"groups": tuple(config.groups)})
+    show(evaluate(folder, asked), folder, following=f"open {folder.report}")
     return 0
 
 
-def evaluate(run: RunFolder, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> list[ArmSummary]:
+def evaluate(run: RunFolder, asked: Asked | None = None) -> Summary:
     """Compute the metrics of every arm; write ``metrics.json``, figures and the report.
+
+    Parameters
+    ----------
+    asked
+        None: what the run's last evaluation was asked, else the defaults.
 
     Returns
     -------
     summary
         One row per way of training; the local-only models are one row, their mean.
-    """
-    run.read()
-    arms = read_arms(run)
-    summaries = {
-        arm: _summary(arm, predictions, n_resamples=n_resamples, seed=seed)
-        for arm, predictions in arms.items()
-    }
-    sites = _site_results(arms, n_resamples=n_resamples, seed=seed)
-    rows = [row for arm, row in summaries.items() if not arm.startswith(LOCAL)]
-    if local := [arms[arm] for arm in arms if arm.startswith(LOCAL)]:
-        place = sum(row.arm in ("federated", "pooled") for row in rows)
-        n_sites = len({prediction.site for prediction in local[0]})
-        of_all = "" if len(local) == n_sites else f" of {n_sites}"
-        name = f"{LOCAL_MEAN} {len(local)}{of_all} hospitals"
-        rows.insert(place, _local_mean(name, local, n_resamples=n_resamples, seed=seed))
-    write_json(run.metrics, _record(arms, summaries, rows, sites))
-    make_report(run, arms=arms, summary=rows, sites=sites)
-    return rows
-
-
-def read_arms(run: RunFolder) -> dict[str, list[Prediction]]:
-    """Read every arm's predictions of patients whose label is known, federated first.
 
     Raises
     ------
-    CohortError
-        No arm, or arms that do not speak of the same patients.
+    CohortError, ConfigError
+        As `read_arms`; or a column that was asked for is not there, or not for this task.
     """
-    names = sorted(run.arms(), key=lambda arm: (arm != "federated", arm != "pooled", arm))
-    if not names:
-        msg = f"{run.path}: no predictions yet; run `histofed train` or `histofed federate`"
-        raise CohortError(msg)
+    run.read()
+    asked = asked or _last_asked(run)
     task = task_of(stored_config(run).task)
-    arms = {arm: read_predictions(run.predictions(arm), task=task) for arm in names}
-    asked = [(p.patient_id, str(p.label)) for p in arms[names[0]]]  # NaN is not itself
-    folds = reversed(read_splits(run.splits))  # who is tested by several belongs to the first
-    fold_of = {patient: fold.number for fold in folds for patient in fold.test}
-    for arm, predictions in arms.items():
-        found = {p.patient_id: p.fold for p in predictions}
-        if found != fold_of or len(found) != len(predictions):
-            msg = f"{run.predictions(arm)}: not one prediction for every patient of "
-            msg += f"{run.splits.name}, from the fold that held the patient out; train again"
-            raise CohortError(msg)
-        if [(p.patient_id, str(p.label)) for p in predictions] != asked:
-            msg = f"{run.path}: arms {names[0]} and {arm} are not of the same patients and labels; "
-            msg += "train again"
-            raise CohortError(msg)
-    return {
-        arm: [p for p in predictions if not all(map(math.isnan, p.label))]
-        for arm, predictions in arms.items()
-    }
+    predicted = read_arms(run)
+    first = next(iter(predicted))
+    if not predicted[first]:
+        msg = f"{run.path}: of no patient predicted is the label known, so there is nothing to "
+        msg += "evaluate; add labels to the cohort table"
+        raise CohortError(msg)
+    reference = Rows.of(predicted[first])
+    evaluator = _Evaluator(
+        measures_of(task),
+        Resampling(asked.n_resamples, asked.seed),
+        asked,
+        reference,
+        first,
+        _columns(run, asked, task, reference),
+    )
+    arms = [
+        evaluator.arm(arm, predictions, picked=read_selection(run, arm, task))
+        for arm, predictions in predicted.items()
+    ]
+    summary, local_mean = evaluator.summary(arms)
+    site_known = site_from_features(run, reference)
+    write_metrics(
+        run.metrics,
+        about={
+            "task": {"name": task.name, "kind": task.kind},
+            "asked": asdict(asked),
+            "site_from_features": site_known,
+        },
+        arms=arms,
+        local_mean=local_mean,
+    )
+    make_report(
+        run,
+        task=task,
+        measures=evaluator.measures,
+        arms=arms,
+        summary=summary,
+        site_known=site_known,
+        confounder=asked.confounder,
+    )
+    return Summary(evaluator.measures, summary)
 
 
-def show(summary: Sequence[ArmSummary], run: RunFolder, *, following: str) -> None:
+def show(summary: Summary, run: RunFolder, *, following: str) -> None:
     """Print the table of arms and the closing panel."""
-    first = summary[0]
+    measures, first = summary.measures, summary.rows[0].result
+    main, *others = measures.metrics
+    kinds = measures.in_words(first.counts)
     terminal.table(
-        f"{counted(first.n_patients, 'held-out patient')}, {first.n_positive} positive",
-        ("trained", "AUROC (95% interval)", "AUPRC", "Brier"),
+        counted(first.counts["n_patients"], "held-out patient") + (f", {kinds}" if kinds else ""),
+        ("trained", f"{main.title} (95% interval)", *(metric.title for metric in others)),
         [
-            (row.arm, str(row.auroc), f"{row.auprc.value:.3f}", f"{row.brier.value:.3f}")
-            for row in summary
+            (
+                row.arm,
+                str(row.result.numbers[main.name] or "cannot be told"),
+                *(_short(row.result.numbers[metric.name]) for metric in others),
+            )
+            for row in summary.rows
         ],
     )
+    for reason in dict.fromkeys(r for row in summary.rows for r in row.result.reasons.values()):
+        terminal.say(f"cannot be told: {reason}")
     facts = {"run": str(run.path), "numbers": str(run.metrics), "report": str(run.report)}
     terminal.closing("evaluated", facts, next_command=following)
 
 
-def labels_of(predictions: Sequence[Prediction]) -> np.ndarray:
-    """Return the labels, ``(P,)``."""
-    return np.array([int(prediction.label[0]) for prediction in predictions])
+@dataclass(frozen=True)
+class _Evaluator:
+    """What the evaluations of all arms of a run have in common.
 
+    ``reference`` are the predictions of the first arm, ``columns`` the values of the cohort
+    table's columns, in the order of its patients.
+    """
 
-def probabilities_of(predictions: Sequence[Prediction]) -> np.ndarray:
-    """Return the probabilities, ``(P,)``."""
-    return np.array([prediction.outputs[0] for prediction in predictions])
+    measures: Measures
+    how: Resampling
+    asked: Asked
+    reference: Rows
+    first: str
+    columns: Mapping[str, NDArray[np.str_]]
 
-
-def _summary(
-    arm: str, predictions: Sequence[Prediction], *, n_resamples: int, seed: int
-) -> ArmSummary:
-    labels, values = labels_of(predictions), probabilities_of(predictions)
-    found = {
-        metric.__name__: bootstrap(metric, labels, values, n_resamples=n_resamples, seed=seed)
-        for metric in (auroc, auprc, brier)
-    }
-    return ArmSummary(arm=arm, n_patients=len(labels), n_positive=int(labels.sum()), **found)
-
-
-def _local_mean(
-    name: str, local: Sequence[Sequence[Prediction]], *, n_resamples: int, seed: int
-) -> ArmSummary:
-    """Return the mean over hospitals of each one's own model, on the same patients."""
-    labels = labels_of(local[0])
-    values = [probabilities_of(predictions) for predictions in local]
-    found = {
-        metric.__name__: bootstrap_mean(metric, labels, values, n_resamples=n_resamples, seed=seed)
-        for metric in (auroc, auprc, brier)
-    }
-    return ArmSummary(arm=name, n_patients=len(labels), n_positive=int(labels.sum()), **found)
-
-
-def _site_results(
-    arms: dict[str, list[Prediction]], *, n_resamples: int, seed: int
-) -> list[SiteResult]:
-    """Return every arm at every hospital; a model that learned the stain shows here."""
-    results = []
-    for arm, predictions in arms.items():
-        for site in sorted({prediction.site for prediction in predictions}):
-            here = [prediction for prediction in predictions if prediction.site == site]
-            labels = labels_of(here)
-            both = 0 < labels.sum() < len(labels)
-            results.append(
-                SiteResult(
-                    site=site,
-                    arm=arm,
-                    n_patients=len(labels),
-                    n_positive=int(labels.sum()),
-                    auroc=bootstrap(
-                        auroc, labels, probabilities_of(here), n_resamples=n_resamples, seed=seed
-                    )
-                    if both
-                    else None,
-                )
+    def arm(
+        self, arm: str, predictions: Sequence[Prediction], *, picked: Picked | None
+    ) -> ArmEvaluation:
+        """Return everything that is told of an arm."""
+        rows, measures, how, asked = Rows.of(predictions), self.measures, self.how, self.asked
+        confounded, no_confounder = self._confounded(rows)
+        permuted, no_permutation = None, ""
+        if asked.permutations:
+            permuted, no_permutation = against_chance(
+                measures, rows, n_permutations=asked.permutations, seed=asked.seed
             )
-    return results
-
-
-def _record(
-    arms: dict[str, list[Prediction]],
-    summaries: dict[str, ArmSummary],
-    rows: list[ArmSummary],
-    sites: list[SiteResult],
-) -> dict[str, Any]:
-    """Return what ``metrics.json`` holds."""
-    record: dict[str, Any] = {
-        arm: {
-            **asdict(summary),
-            "ece": ece(labels_of(arms[arm]), probabilities_of(arms[arm])),
-            "sites": {
-                row.site: {
-                    "n_patients": row.n_patients,
-                    "n_positive": row.n_positive,
-                    "auroc": asdict(row.auroc) if row.auroc else None,
-                }
-                for row in sites
-                if row.arm == arm
+        return ArmEvaluation(
+            arm=arm,
+            rows=rows,
+            result=measures.result(rows, how),
+            details=measures.details(rows, picked, how, sensitivity=asked.sensitivity),
+            sites=by_value(measures, rows, rows.sites_P, how),
+            groups={
+                name: by_value(measures, rows, self.columns[name], how) for name in asked.groups
             },
-        }
-        for arm, summary in summaries.items()
+            trust=trust(measures, rows, predictions, how),
+            against=None
+            if arm == self.first
+            else against(measures, rows, self.reference, how, name=self.first),
+            confounder=confounded,
+            confounder_reason=no_confounder,
+            permutation=permuted,
+            permutation_reason=no_permutation,
+        )
+
+    def _confounded(self, rows: Rows) -> tuple[StratifiedAuroc | None, str]:
+        if self.asked.confounder is None:
+            return None, ""
+        values = self.columns[self.asked.confounder]
+        return attempt(
+            lambda: stratified_auroc(
+                rows.label_P,
+                rows.output_P,
+                values,
+                n_resamples=self.how.n_resamples,
+                seed=self.how.seed,
+            )
+        )
+
+    def summary(
+        self, arms: Sequence[ArmEvaluation]
+    ) -> tuple[list[ArmSummary], tuple[str, Result] | None]:
+        """Return a row per way of training, and the mean over the hospitals' own models."""
+        rows = [
+            ArmSummary(arm=each.arm, result=each.result)
+            for each in arms
+            if not each.arm.startswith(LOCAL)
+        ]
+        local = [each.rows for each in arms if each.arm.startswith(LOCAL)]
+        if not local:
+            return rows, None
+        n_sites = len(set(self.reference.sites_P.tolist()))
+        of_all = "" if len(local) == n_sites else f" of {n_sites}"
+        name = f"{LOCAL_MEAN} {len(local)}{of_all} hospitals"
+        result = mean_of_arms(self.measures, local, self.how)
+        place = sum(row.arm in ("federated", "pooled") for row in rows)
+        rows.insert(place, ArmSummary(arm=name, result=result))
+        return rows, (name, result)
+
+
+def _columns(run: RunFolder, asked: Asked, task: Task, rows: Rows) -> dict[str, NDArray[np.str_]]:
+    """Return column -> value of each patient, of the columns that were asked for.
+
+    Raises
+    ------
+    ConfigError
+        The task has no AUROC to compare within a confounder.
+    CohortError
+        A column is missing.
+    """
+    if asked.confounder is not None and not isinstance(task, BinaryTask):
+        msg = f"confounder={asked.confounder}: pairs are compared within a confounder for binary "
+        msg += f"tasks, and {task.name} is {task.kind}; look at groups=[{asked.confounder}]"
+        raise ConfigError(msg)
+    names = list(dict.fromkeys([*asked.groups, *([asked.confounder] if asked.confounder else [])]))
+    if not names:
+        return {}
+    found = read_columns(stored_table(run), names)
+    return {
+        name: np.array([found[name][patient] for patient in rows.patients_P.tolist()])
+        for name in names
     }
-    local_mean = [asdict(row) for row in rows if row.arm.startswith(LOCAL_MEAN)]
-    return {"arms": record, "local_mean": local_mean[0] if local_mean else None}
+
+
+def _last_asked(run: RunFolder) -> Asked:
+    """Return what the last evaluation of a run was asked: drawing heatmaps must not lose it."""
+    if not run.metrics.is_file():
+        return Asked()
+    stored = read_json(run.metrics).get("asked", {})
+    known = {each.name: stored[each.name] for each in fields(Asked) if each.name in stored}
+    return Asked(**known | {"groups": tuple(known.get("groups", ()))})
+
+
+def _short(found: Interval | None) -> str:
+    return "-" if found is None else f"{found.value:.3f}"

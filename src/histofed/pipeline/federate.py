@@ -148,11 +148,14 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
 def cannot_train_alone(study: Study, site: str) -> str:
     """Return why a hospital cannot train alone, or nothing if it can."""
     patients = {patient for patient, bag in study.bags.items() if bag.site == site}
-    needed, stratum_of = set(study.task.needed), study.task.strata(study.cohort.labels)
     for fold in study.folds:
-        train = [stratum_of[patient] for patient in fold.train if patient in patients]
-        if not train or not needed <= set(train):
-            return f"in fold {fold.number + 1} its {len(train)} training patients are of one class"
+        train = [study.cohort.labels[patient] for patient in fold.train if patient in patients]
+        if not train:
+            return f"in fold {fold.number + 1} it has no patient to train on"
+        # Of a panel or several numbers, a hospital learns what it has.
+        if study.task.needed and (lacking := study.task.lacking(train)):
+            which = ", ".join(lacking)
+            return f"in fold {fold.number + 1} its {len(train)} training patients lack {which}"
         if not patients & set(fold.select):
             return f"in fold {fold.number + 1} it has no patient to pick the checkpoint on"
     return ""

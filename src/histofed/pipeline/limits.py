@@ -27,7 +27,10 @@ class Range(NamedTuple):
     beyond: str = ""
 
     def holds(self, value: Any) -> bool:
-        """Whether the value is in the range."""
+        """Whether the value, or every one of a list, is in the range."""
+        return all(self._holds(each) for each in (value if isinstance(value, list) else [value]))
+
+    def _holds(self, value: float) -> bool:
         if not math.isfinite(value):
             return False
         return bool((self.low < value if self.above else self.low <= value) and value <= self.high)
@@ -52,6 +55,17 @@ class OneOf(NamedTuple):
         return f"one of {', '.join(self.words)}"
 
 
+class Head(NamedTuple):
+    """The name of a score per tile; which of them a run has depends on its task."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether scores could have the name."""
+        return value in ("attention", "evidence") or str(value).startswith("tile_")
+
+    def __str__(self) -> str:
+        return "attention, evidence, or the name of a score that begins with tile_"
+
+
 class Named(NamedTuple):
     """Any text but the empty one."""
 
@@ -67,7 +81,7 @@ COUNT = Range(1)
 ABOVE_0 = Range(0, above=True)
 SEED = Range(0, 2**32 - 1)
 
-LIMITS: Mapping[str, Range | OneOf | Named] = {
+LIMITS: Mapping[str, Range | OneOf | Head | Named] = {
     **dict.fromkeys(
         ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table", "tiles"),
         Named(),
@@ -80,8 +94,11 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
     "precision": OneOf(("auto", "fp32", "fp16", "bf16")),
     "engine": OneOf(("auto", "eager", "folded", "compile")),
     "n_resamples": Range(100),
+    "sensitivity": Range(0, 1, above=True),
+    "permutations": Range(0),
+    "confounder": Named(),
     "pictures": Range(0),
-    "head": OneOf(("attention", "tile_logit", "evidence")),
+    "head": Head(),
     "masks_mpp": ABOVE_0,
     "mpp": Range(MIN_MPP, MAX_MPP, beyond="what no optics give is probably not microns per pixel"),
     "port": Range(0, 65535),
@@ -155,6 +172,7 @@ LIMITS: Mapping[str, Range | OneOf | Named] = {
             "aggregator.n_layers",
             "aggregator.n_heads",
             "aggregator.n_landmarks",
+            "aggregator.n_top",
         ),
         COUNT,
     ),

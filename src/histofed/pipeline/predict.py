@@ -70,14 +70,14 @@ def run(config: PredictConfig) -> int:
     """Predict, and evaluate where labels are known; return the exit code."""
     source, out = RunFolder(Path(config.run)), RunFolder(Path(config.out))
     arm = chosen_arm(source, config.arm)
-    models = trained_models(source, arm)
+    trained_models(source, arm)  # refused where there are none
     check_folder(out, overwrite=config.overwrite, option="out")
     stored, task = stored_config(source), task_of(stored_config(source).task)
     patients = new_patients(config, task, source)
     trained = read_fingerprints(source.fingerprints)
     check_unseen(trained, patients.fingerprints)
     patients = replace(patients, seen=_as_models_see(patients, source, config, arm=arm))
-    _start(config, stored, source=source, out=out, patients=patients, n_folds=len(models))
+    _start(config, stored, source=source, out=out, patients=patients)
     _predict(source, out, arm=arm, task=task, patients=patients, trained=trained)
     if any(not all(map(math.isnan, label)) for label in patients.cohort.labels.values()):
         summary = evaluate.evaluate(out)
@@ -160,7 +160,6 @@ def _start(
     source: RunFolder,
     out: RunFolder,
     patients: NewPatients,
-    n_folds: int,
 ) -> None:
     """Write the record of the new run: options of the old one, other patients."""
     other = replace(
@@ -178,7 +177,7 @@ def _start(
     out.clear()
     out.start(options, config_yaml=OmegaConf.to_yaml(OmegaConf.create(options)), inputs=inputs)
     tested = tuple(sorted(patients.bags))
-    folds = [Fold(number=k, train=(), select=(), test=tested) for k in range(n_folds)]
+    folds = [replace(fold, test=tested) for fold in read_splits(source.splits)]
     write_splits(out.splits, folds)
     write_fingerprints(out.fingerprints, patients.fingerprints)
 

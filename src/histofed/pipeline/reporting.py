@@ -6,33 +6,29 @@ import csv
 import math
 from typing import TYPE_CHECKING, Any
 
-from histofed.core.metrics import auprc, auroc, bootstrap
 from histofed.core.words import counted
 from histofed.io.atomic import atomic_path
 from histofed.io.runs import LOCAL
 from histofed.pipeline.study import stored_config
-from histofed.report.figures import (
-    NamedPredictions,
-    calibration_figure,
-    pr_figure,
-    roc_figure,
-    site_figure,
-)
+from histofed.report.forest import site_figure
 from histofed.report.html import write_report
-from histofed.report.model import HOW_TO_READ, Picture, Report, Section
-from histofed.report.style import png_bytes
+from histofed.report.model import HOW_TO_READ, Picture, Report, Section, SiteResult, picture
+from histofed.report.sections import sections_of
+from histofed.report.sections.trust import comparison, trust
 from histofed.report.training import curves_figure, rounds_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
 
-    from histofed.core.types import Prediction
+    from histofed.core.evaluation.arms import ArmEvaluation
+    from histofed.core.evaluation.base import Measures
+    from histofed.core.tasks import Task
     from histofed.io.runs import RunFolder
     from histofed.pipeline.schema import TrainConfig
-    from histofed.report.model import ArmSummary, SiteResult
+    from histofed.report.model import ArmSummary
 
 MAX_HEATMAPS = 6
 """More pictures than this make the page slow; all are in the run folder."""
@@ -41,28 +37,41 @@ MAX_HEATMAPS = 6
 def make_report(
     run: RunFolder,
     *,
-    arms: dict[str, list[Prediction]],
+    task: Task,
+    measures: Measures,
+    arms: Sequence[ArmEvaluation],
     summary: Sequence[ArmSummary],
-    sites: Sequence[SiteResult],
+    site_known: Mapping[str, Any],
+    confounder: str | None,
 ) -> None:
     """Write every figure and the report."""
     config = stored_config(run)
-    main = next(iter(arms))
-    shown = {arm: found for arm, found in arms.items() if not arm.startswith(LOCAL)} or arms
+    shown = [each for each in arms if not each.arm.startswith(LOCAL)] or list(arms)
+    sites = [
+        SiteResult(site=site, arm=each.arm, result=result)
+        for each in shown
+        for site, result in each.sites.items()
+    ]
     sections = [
-        _discrimination(run, shown, main),
-        _by_site(run, [row for row in sites if row.arm in shown]),
-        _calibration(run, shown[main], main),
+        *sections_of(task, shown),
+        _by_site(sites, measures),
+        *comparison(shown, measures),
+        trust(shown, measures, site_known=site_known, confounder=confounder),
         *_training(run),
         *_heatmaps(run),
     ]
+    for each in (drawn for section in sections for drawn in section.pictures):
+        if each.name:
+            with atomic_path(run.figures / f"{each.name}.png") as path:
+                path.write_bytes(each.png)
     write_report(
         run.report,
         Report(
             title=f"{config.cancer.title}: {config.task.name}",
             subtitle=config.task.sense,
+            measures=measures,
             summary=tuple(summary),
-            sites=tuple(row for row in sites if row.arm in shown),
+            sites=tuple(sites),
             sections=tuple(sections),
             provenance=_provenance(run, config),
             caveats=_caveats(config, run),
@@ -70,45 +79,13 @@ def make_report(
     )
 
 
-def _discrimination(run: RunFolder, arms: dict[str, list[Prediction]], main: str) -> Section:
-    def named(metric: Any) -> list[NamedPredictions]:
-        curves = []
-        for arm, predictions in arms.items():
-            labels = [int(prediction.label[0]) for prediction in predictions]
-            values = [prediction.outputs[0] for prediction in predictions]
-            curves.append(NamedPredictions(arm, labels, values, bootstrap(metric, labels, values)))
-        return curves
-
-    return Section(
-        heading="How well patients are told apart",
-        paragraph="Every patient was predicted by a model that was neither trained nor picked on "
-        "that patient.",
-        pictures=(
-            _picture(run, "roc", roc_figure(named(auroc), main=main), "ROC curves"),
-            _picture(run, "pr", pr_figure(named(auprc), main=main), "Precision-recall curves"),
-        ),
-    )
-
-
-def _by_site(run: RunFolder, results: Sequence[SiteResult]) -> Section:
+def _by_site(results: Sequence[SiteResult], measures: Measures) -> Section:
+    title = measures.metrics[0].title
     return Section(
         heading="Hospital by hospital",
         paragraph="A model that learned to tell hospitals apart by their stain would look good "
-        "overall and be at 0.5 within each hospital.",
-        pictures=(_picture(run, "sites", site_figure(results), "AUROC in each hospital"),),
-    )
-
-
-def _calibration(run: RunFolder, predictions: Sequence[Prediction], arm: str) -> Section:
-    figure = calibration_figure(
-        [int(prediction.label[0]) for prediction in predictions],
-        [prediction.outputs[0] for prediction in predictions],
-        name=arm,
-    )
-    return Section(
-        heading="Whether a probability means what it says",
-        paragraph=f"The {arm} model's probabilities against what was found.",
-        pictures=(_picture(run, "calibration", figure, "Calibration"),),
+        "overall and be no better than chance within each hospital.",
+        pictures=(picture("sites", site_figure(results, measures), f"{title} in each hospital"),),
     )
 
 
@@ -116,8 +93,8 @@ def _training(run: RunFolder) -> Iterable[Section]:
     """Yield the training figures of the first fold, where they exist."""
     pictures = []
     if (rounds := run.fold("federated", 0) / "rounds.csv").exists():
-        figure = _rounds(rounds)
-        pictures.append(_picture(run, "rounds", figure, "Loss of each hospital, round by round"))
+        alt = "Loss of each hospital, round by round"
+        pictures.append(picture("rounds", _rounds(rounds), alt))
     if (curves := run.fold("pooled", 0) / "curves.csv").exists():
         table = _read(curves)
         series = {
@@ -126,7 +103,7 @@ def _training(run: RunFolder) -> Iterable[Section]:
         }
         best = min(range(len(table)), key=lambda index: series["selection"][index])
         figure = curves_figure(series, chosen_epoch=best + 1)
-        pictures.append(_picture(run, "curves", figure, "Loss of pooled training by epoch"))
+        pictures.append(picture("curves", figure, "Loss of pooled training by epoch"))
     if pictures:
         yield Section(
             heading="How training went",
@@ -174,13 +151,6 @@ def _heatmaps(run: RunFolder) -> Iterable[Section]:
                 for file in files[:MAX_HEATMAPS]
             ),
         )
-
-
-def _picture(run: RunFolder, name: str, figure: Figure, alt: str) -> Picture:
-    png = png_bytes(figure)
-    with atomic_path(run.figures / f"{name}.png") as path:
-        path.write_bytes(png)
-    return Picture(png=png, alt=alt, how_to_read=HOW_TO_READ[name])
 
 
 def _provenance(run: RunFolder, config: TrainConfig) -> dict[str, str]:

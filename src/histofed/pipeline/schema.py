@@ -220,6 +220,10 @@ class EvaluateConfig:
     run: str = MISSING
     n_resamples: int = MISSING
     seed: int = MISSING
+    sensitivity: float | None = MISSING
+    permutations: int = MISSING
+    groups: list[str] = MISSING
+    confounder: str | None = MISSING
 
 
 @dataclass

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from histofed.core.cohort import some
 from histofed.core.leakage import Fingerprint, check_no_leakage, find_twins
 from histofed.core.site_splits import site_preserved_folds
 from histofed.core.splits import check_classes, check_covered, deal, rotate
-from histofed.errors import ConfigError
+from histofed.core.words import counted
+from histofed.errors import CohortError, ConfigError
 from histofed.io.splits import read_splits
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
         msg = f"splits.scheme={config.scheme} with splits.file={config.file}: a file is read where "
         msg += "splits.scheme=file, and only there"
         raise ConfigError(msg)
+    check_learnable(f"cohort {cohort.name}", cohort.patients, cohort, task)
     strata = task.strata(cohort.labels)
     if config.scheme == "file":
         folds = read_splits(Path(str(config.file)))
@@ -58,6 +61,7 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
         folds = rotate(fold_of)
     for fold in folds:
         check_classes(fold, strata, needed=task.needed)
+        check_learnable(f"fold {fold.number}, training", fold.train, cohort, task)
     return folds
 
 
@@ -72,6 +76,24 @@ def deal_again(config: SplitsConfig, study: Study, patients: Sequence[str]) -> l
     scheme = "patients" if config.scheme == "file" else config.scheme
     inner = replace(config, scheme=scheme, file=None, n_folds=config.inner_folds)
     return folds_of(inner, study.cohort.subset(patients), study.task)
+
+
+def check_learnable(who: str, patients: Sequence[str], cohort: Cohort, task: Task) -> None:
+    """Stop, by name, if patients cannot teach all that a task asks.
+
+    Raises
+    ------
+    CohortError
+        A class or event that nobody has, a question that all answer alike, or a number without
+        two values.
+    """
+    if lacking := task.lacking([cohort.labels[patient] for patient in patients]):
+        msg = (
+            f"{who}: {counted(len(patients), 'patient')} ({some(patients)}) lack "
+            f"{', '.join(lacking)}, which task {task.name} asks for; use fewer folds "
+            "(splits.n_folds=...), more patients, or a task without it"
+        )
+        raise CohortError(msg)
 
 
 def check_twins(folds: Iterable[Fold], slides: Iterable[Fingerprint]) -> None:

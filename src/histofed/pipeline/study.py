@@ -20,6 +20,7 @@ from histofed.io.store import FeatureStore
 from histofed.io.tables import read_cohort
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.clinical import covariates_of
+from histofed.pipeline.fitness import check_fitness
 from histofed.pipeline.schema import FederateConfig, TrainConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
@@ -108,7 +109,7 @@ def open_study(config: TrainConfig) -> Study:
     Raises
     ------
     ConfigError
-        The run folder holds a run already.
+        The run folder holds a run already, or options do not suit the task.
     CohortError, StoreError
         Tables or features are at fault.
     """
@@ -118,6 +119,7 @@ def open_study(config: TrainConfig) -> Study:
     run = RunFolder(Path(config.run))
     check_folder(run, overwrite=config.overwrite)
     task = task_of(config.task)
+    check_fitness(config, task)
     cohort = read_cohort(Path(config.cohort), task)
     known = covariates_of(config.clinical, Path(config.cohort), cohort, task)
     folds = folds_of(config.splits, cohort, task)
@@ -171,11 +173,7 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
         Table or features are not those that the run was made from.
     """
     config, inputs = stored_config(run), run.read()["inputs"]
-    table, store = Path(config.cohort), FeatureStore(Path(config.features))
-    if not table.is_file() or file_digest(table) != inputs["cohort_sha256"]:
-        msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
-        msg += "again"
-        raise StoreError(msg)
+    table, store = stored_table(run), FeatureStore(Path(config.features))
     cohort = read_cohort(table, task_of(config.task))
     slides = []
     for slide in cohort.slides:
@@ -186,6 +184,22 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
             raise StoreError(msg)
         slides.append(replace(slide, mpp=slide.mpp or record.mpp))
     return replace(cohort, slides=tuple(slides)), store
+
+
+def stored_table(run: RunFolder) -> Path:
+    """Return the cohort table of a run.
+
+    Raises
+    ------
+    StoreError
+        It is not as it was.
+    """
+    table = Path(stored_config(run).cohort)
+    if not table.is_file() or file_digest(table) != run.read()["inputs"]["cohort_sha256"]:
+        msg = f"{table}: not the cohort table that {run.path} was made from; restore it or train "
+        msg += "again"
+        raise StoreError(msg)
+    return table
 
 
 def chosen_arm(run: RunFolder, arm: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Figures of how well patients are predicted: ROC, precision-recall, calibration, hospitals.
+"""Figures of a binary task: ROC, precision-recall, calibration, net benefit.
 
 Array suffixes: P patients.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from histofed.core import metrics
-from histofed.core.words import counted
+from histofed.core.metrics.thresholds import decision_curve
 from histofed.report import style
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from histofed.core.metrics import Curve, Interval
-    from histofed.report.model import SiteResult
 
     DrawStyle = Literal["default", "steps-pre"]
 
@@ -161,46 +160,34 @@ def calibration_figure(
     return figure
 
 
-def site_figure(results: Sequence[SiteResult]) -> Figure:
-    """Return AUROC with interval per hospital and way of training, with patient numbers.
+def net_benefit_figure(curves: Sequence[NamedPredictions]) -> Figure:
+    """Return decision curves (Vickers & Elkin 2006) beside treating everybody and nobody.
 
-    A hospital whose patients are all of one class keeps its row, with the reason in place of
-    the dot.
+    Raises
+    ------
+    CohortError
+        Probabilities outside [0, 1] or labels other than 0 and 1.
     """
-    sites = list(dict.fromkeys(each.site for each in results))
-    arms = list(dict.fromkeys(each.arm for each in results))
-    first = {each.site: each for each in reversed(results)}
+    thresholds_T = np.arange(1, 100) / 100
     with style.house_style():
-        figure = style.new_figure(7.2, 1.5 + 0.3 * len(sites) * (len(arms) + 0.8))
+        figure = style.new_figure(7.2, 4.4)
         axes = figure.add_subplot()
-        axes.axvline(0.5, color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
-        colours, markers = style.colours(arms), style.markers(arms)
-        for each in results:
-            step = 0.8 / len(arms)
-            y = sites.index(each.site) + (arms.index(each.arm) - (len(arms) - 1) / 2) * step
-            if each.auroc is not None:
-                look = (colours[each.arm], markers[each.arm])
-                _dot_and_whisker(axes, each.auroc, y, look)
-            elif each is first[each.site]:
-                reason = "all patients of one class: nothing to rank"
-                axes.text(0.52, sites.index(each.site), reason, va="center", color=style.QUIET)
-        axes.set_yticks(
-            range(len(sites)),
-            [
-                f"{s}\n{counted(first[s].n_patients, 'patient')}, {first[s].n_positive} positive"
-                for s in sites
-            ],
-        )
-        lowest = min((each.auroc.low for each in results if each.auroc), default=0.0)
-        axes.set(xlim=(min(0.4, lowest - 0.03), 1.03), ylim=(len(sites) - 0.45, -0.55))
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-        for boundary in range(1, len(sites)):
-            axes.axhline(boundary - 0.5, color=style.GRID, linewidth=0.8)
-        axes.set(title="Does it work at every hospital?", xlabel="AUROC on the hospital's patients")
-        for arm in arms:
-            axes.plot([], [], markers[arm], color=colours[arm], label=arm)
-        figure.legend(loc="outside lower center", ncols=len(arms))
+        colours = style.colours(each.name for each in curves)
+        for name, labels, probabilities, _ in curves:
+            curve = decision_curve(labels, probabilities, thresholds_T=thresholds_T)
+            axes.plot(thresholds_T, curve.model_T, color=colours[name], label=name)
+        dashes = (0, (4, 4))
+        axes.plot(
+            thresholds_T, curve.everybody_T, color=style.QUIET, linewidth=1, linestyle=dashes,
+            label="treat everybody",
+        )  # fmt: skip
+        axes.axhline(0, color=style.INK, linewidth=1, label="treat nobody")
+        prevalence = max(float(np.mean(np.asarray(curves[0].labels_P))), 0.01)
+        # Far below zero everything is of no use; how far does not matter.
+        axes.set(xlim=(0, 1), ylim=(-0.25 * prevalence, 1.05 * prevalence))
+        axes.set(title="Who is better off for it?", ylabel="net benefit per patient")
+        axes.set_xlabel("probability from which one would treat or test further")
+        figure.legend(loc="outside right upper")
     return figure
 
 
@@ -223,12 +210,6 @@ def _curve_line(
         drawstyle=drawstyle,
         clip_on=False,
     )
-
-
-def _dot_and_whisker(axes: Axes, auroc: Interval, y: float, look: tuple[str, str]) -> None:
-    colour, marker = look
-    axes.plot([auroc.low, auroc.high], [y, y], color=colour, linewidth=2, alpha=0.55)
-    axes.plot([auroc.value], [y], marker, color=colour, markersize=6.5, label="_dot")
 
 
 def _short(interval: Interval) -> str:

@@ -14,23 +14,19 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from histofed.core.words import counted
+from histofed.report.words import POINT_NOTE, cannot, is_point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from histofed.core.evaluation.base import Measures, Metric, Result
     from histofed.core.metrics import Interval
-    from histofed.report.model import ArmSummary, Picture, Report, Section, SiteResult
+    from histofed.report.model import Cell, Picture, Report, Section, SiteResult, Table
 
-POINT_NOTE = (
-    "An interval without width means that every resample separated the classes perfectly: "
-    "too few patients to show the uncertainty, not certainty."
-)
-NOTES = (
-    "AUROC: probability that a positive patient is ranked above a negative one; 0.5 is chance. "
-    "AUPRC: average precision; chance is the share of positive patients. "
-    "Brier: mean squared error of the probability; lower is better. "
-    "In brackets: 95% bootstrap interval over patients, resampled within each class."
+INTERVAL_NOTE = (
+    "In brackets: 95% bootstrap interval over patients, drawn again within each class where there "
+    "are classes."
 )
 
 
@@ -58,8 +54,8 @@ def render(report: Report) -> str:
         part
         for part in (
             _header(report),
-            _summary(report.summary),
-            _sites(report.sites),
+            _summary(report),
+            _sites(report),
             *(_section(i, each) for i, each in enumerate(report.sections, start=1)),
             _provenance(report.provenance),
         )
@@ -90,78 +86,128 @@ def _header(report: Report) -> str:
     )
 
 
-def _summary(rows: Iterable[ArmSummary]) -> str:
-    rows = list(rows)
-    body = "".join(
-        f'<tr><th scope="row">{escape(each.arm)}</th>'
-        f"<td>{each.n_patients}<small>{each.n_positive} positive</small></td>"
-        f"<td>{_interval(each.auroc)}{_bar(each.auroc)}</td>"
-        f"<td>{_interval(each.auprc)}</td><td>{_interval(each.brier)}</td></tr>\n"
-        for each in rows
+def _summary(report: Report) -> str:
+    metrics = report.measures.metrics
+    rows = [
+        (
+            escape(each.arm),
+            _patients(report.measures, each.result),
+            *(_number(each.result, metric, bar=i == 0) for i, metric in enumerate(metrics)),
+        )
+        for each in report.summary
+    ]
+    main = [each.result.numbers[metrics[0].name] for each in report.summary]
+    notes = [f"{metric.title}: {metric.meaning}." for metric in metrics] + [INTERVAL_NOTE]
+    notes += [POINT_NOTE] * any(is_point(each) for each in main)
+    notes.append(
+        cannot((each.arm, why) for each in report.summary for why in each.result.reasons.values())
     )
-    head = "".join(
-        f'<th scope="col">{name}</th>' for name in ("model", "patients", "AUROC", "AUPRC", "Brier")
-    )
-    notes = NOTES + (f" {POINT_NOTE}" if any(_is_point(each.auroc) for each in rows) else "")
+    columns = ("model", "patients", *(metric.title for metric in metrics))
     return (
         '<section id="summary">\n<h2>Result on held-out patients</h2>\n'
-        f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
-        f'</div>\n<p class="how">{notes}</p>\n</section>'
+        f'{_cells(columns, rows)}<p class="how">{_prose(notes)}</p>\n</section>'
     )
 
 
-def _sites(results: Iterable[SiteResult]) -> str:
+def _sites(report: Report) -> str:
     """Return a table of hospitals down and ways of training across."""
     by_site: dict[str, dict[str, SiteResult]] = {}
-    for each in results:
+    for each in report.sites:
         by_site.setdefault(each.site, {})[each.arm] = each
     if not by_site:
         return ""
+    metric = report.measures.metrics[0]
     arms = list(dict.fromkeys(arm for row in by_site.values() for arm in row))
-    body = ""
+    rows = []
     for site, row in by_site.items():
-        first = next(iter(row.values()))
-        cells = "".join(_site_cell(row.get(arm), first) for arm in arms)
-        body += (
-            f'<tr><th scope="row">{escape(site)}</th><td>{first.n_patients}'
-            f"<small>{first.n_positive} positive</small></td>{cells}</tr>\n"
+        first = next(iter(row.values())).result
+        cells = (
+            _site_cell(row[arm].result, first, metric) if arm in row else _nothing("not run")
+            for arm in arms
         )
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in arms)
-    every = (each.auroc for row in by_site.values() for each in row.values())
-    is_point = any(each is not None and _is_point(each) for each in every)
+        rows.append((escape(site), _patients(report.measures, first), *cells))
+    has_point = any(is_point(each.result.numbers[metric.name]) for each in report.sites)
+    notes = ["Few patients make wide intervals."]
+    if metric.chance is not None:
+        low = 2 * metric.chance - 1
+        chance = f"The bar spans {low:g} to 1 with a tick at chance ({metric.chance:g})."
+        notes.insert(0, chance)
+    reasons = ((each.site, each.result.reasons.get(metric.name)) for each in report.sites)
+    notes += [POINT_NOTE] * has_point + [cannot(reasons)]
     return (
-        '<section id="sites">\n<h2>AUROC at each hospital</h2>\n'
-        '<div class="table"><table><thead><tr><th scope="col">hospital</th>'
-        f'<th scope="col">patients</th>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n'
-        '<p class="how">The bar spans 0 to 1 with a tick at chance (0.5). Few patients make wide '
-        f"intervals.{' ' + POINT_NOTE if is_point else ''}</p>\n</section>"
+        f'<section id="sites">\n<h2>{escape(metric.title)} at each hospital</h2>\n'
+        f"{_cells(('hospital', 'patients', *arms), rows)}"
+        f'<p class="how">{_prose(notes)}</p>\n</section>'
     )
 
 
-def _site_cell(result: SiteResult | None, first: SiteResult) -> str:
-    if result is None:
-        return '<td class="none">not run</td>'
-    if result.auroc is None:
-        return '<td class="none">one class only</td>'
-    same = (result.n_patients, result.n_positive) == (first.n_patients, first.n_positive)
-    count = "" if same else f"<small>{counted(result.n_patients, 'patient')}</small>"
-    return f"<td>{_interval(result.auroc)}{_bar(result.auroc)}{count}</td>"
+def _site_cell(result: Result, first: Result, metric: Metric) -> str:
+    count = "" if result.counts == first.counts else counted(result.counts["n_patients"], "patient")
+    return _number(result, metric, bar=True) + (f"<small>{count}</small>" if count else "")
+
+
+def _patients(measures: Measures, result: Result) -> str:
+    kinds = measures.in_words(result.counts)
+    return f"{result.counts['n_patients']}<small>{escape(kinds)}</small>"
+
+
+def _number(result: Result, metric: Metric, *, bar: bool) -> str:
+    found = result.numbers[metric.name]
+    if found is None:
+        return _nothing("cannot be told")
+    return _interval(found) + (_bar(found, metric.chance) if bar else "")
+
+
+def _table(table: Table) -> str:
+    rows = [tuple(_cell(cell) for cell in row) for row in table.rows]
+    note = f'<p class="how">{escape(table.note)}</p>\n' if table.note else ""
+    return _cells(table.columns, rows) + note
+
+
+def _cell(cell: Cell) -> str:
+    if cell is None:
+        return _nothing("cannot be told")
+    return escape(cell) if isinstance(cell, str) else _interval(cell)
+
+
+def _cells(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are HTML already; the first of a row is its heading."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>\n'
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+        "</div>\n"
+    )
+
+
+def _prose(sentences: Iterable[str]) -> str:
+    return escape(" ".join(each for each in sentences if each))
+
+
+def _nothing(words: str) -> str:
+    return f'<span class="none">{words}</span>'
 
 
 def _interval(interval: Interval) -> str:
+    dash = "&ndash;" if interval.low >= 0 else " to "  # a dash before a minus cannot be read
     return (
         f"<b>{interval.value:.3f}</b> "
-        f'<span class="range">({interval.low:.3f}&ndash;{interval.high:.3f})</span>'
+        f'<span class="range">({interval.low:.3f}{dash}{interval.high:.3f})</span>'
     )
 
 
-def _is_point(interval: Interval) -> bool:
-    return interval.low == interval.high
-
-
-def _bar(interval: Interval) -> str:
-    """Return a small drawing of the interval on 0..1, repeating what the numbers say."""
-    low, value, high = (100 * each for each in (interval.low, interval.value, interval.high))
+def _bar(interval: Interval, chance: float | None) -> str:
+    """Return a small drawing of the interval, chance in its middle and 1 at its end."""
+    if chance is None:
+        return ""
+    start = 2 * chance - 1
+    low, value, high = (
+        100 * (max(each, start) - start) / (1 - start)
+        for each in (interval.low, interval.value, interval.high)
+    )
     return (
         '<svg class="bar" viewBox="-3 0 106 10" aria-hidden="true">'
         '<line class="axis" x1="0" x2="100" y1="5" y2="5"/>'
@@ -172,10 +218,13 @@ def _bar(interval: Interval) -> str:
 
 
 def _section(number: int, section: Section) -> str:
+    tables = "".join(_table(each) for each in section.tables)
     pictures = "".join(_picture(each) for each in section.pictures)
+    if pictures:
+        pictures = f'<div class="pictures">{pictures}</div>\n'
     return (
         f'<section id="section-{number}">\n<h2>{escape(section.heading)}</h2>\n'
-        f'<p>{escape(section.paragraph)}</p>\n<div class="pictures">{pictures}</div>\n</section>'
+        f"<p>{escape(section.paragraph)}</p>\n{tables}{pictures}</section>"
     )
 
 

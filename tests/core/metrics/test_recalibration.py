@@ -111,3 +111,9 @@ def test_temperature_is_the_minimum_and_near_1_for_true_probabilities():
 def test_no_best_temperature_is_refused_by_name(labels, logits, message):
     with pytest.raises(CohortError, match=message):
         temperature(labels, logits)
+
+
+def test_logits_that_cancel_but_for_rounding_have_no_temperature():
+    odds = np.log(np.linspace(0.1, 0.9, 8)) - np.log1p(-np.linspace(0.1, 0.9, 8))
+    with pytest.raises(CohortError, match="no more than chance"):
+        temperature(np.ones(8), np.stack([np.zeros(8), odds], axis=1))

@@ -60,3 +60,14 @@ def test_folds_need_both_classes() -> None:
     assert EGFR.needed == (0, 1)
     assert EGFR.strata({"P1": (1.0,), "P2": (0.0,)}) == {"P1": 1, "P2": 0}
     assert [EGFR.in_words((label,)) for label in (0.0, 1.0)] == ["wild type", "mutated"]
+
+
+def test_what_labels_cannot_teach_is_named() -> None:
+    assert EGFR.lacking([(1,), (0,)]) == ()
+    assert EGFR.lacking([(0,), (0,)]) == (EGFR.classes[1],)
+    assert EGFR.lacking([]) == EGFR.classes
+
+
+def test_two_classes_and_no_more() -> None:
+    with pytest.raises(ConfigError, match="names the negative and the positive one"):
+        BinaryTask(name="b", column="b", classes=("x", "y", "z"))

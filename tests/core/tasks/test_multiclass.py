@@ -52,3 +52,10 @@ def test_names_of_outputs_and_words() -> None:
     assert KINDS.in_words((2.0,)) == "sarcomatoid"
     assert KINDS.strata({"P": (2.0,)}) == {"P": 2}
     assert KINDS.needed == (0, 1, 2)
+
+
+def test_what_labels_cannot_teach_is_named() -> None:
+    every = [(float(number),) for number in range(len(KINDS.classes))]
+    assert KINDS.lacking(every) == ()
+    assert KINDS.lacking(every[1:]) == KINDS.classes[:1]
+    assert KINDS.lacking([]) == KINDS.classes

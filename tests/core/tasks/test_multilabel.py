@@ -56,3 +56,11 @@ def test_a_value_has_one_meaning() -> None:
 def test_a_label_in_words_names_what_was_found() -> None:
     assert PANEL.in_words((1.0, math.nan, 1.0)) == "egfr, tp53"
     assert PANEL.in_words((0.0, math.nan, 0.0)) == "none"
+
+
+def test_what_labels_cannot_teach_is_named() -> None:
+    panel = MultilabelTask(name="p", questions=("egfr", "kras"))
+    assert panel.lacking([(1, math.nan), (0, 1), (math.nan, 0)]) == ()
+    assert panel.lacking([(1, math.nan), (1, 0)]) == ("a no of egfr", "a yes of kras")
+    assert panel.lacking([(math.nan, 1), (math.nan, 0)]) == ("a yes of egfr", "a no of egfr")
+    assert len(panel.lacking([])) == 4

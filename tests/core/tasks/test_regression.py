@@ -41,3 +41,10 @@ def test_a_regression_has_one_number_or_more(quantities) -> None:
 
 def test_a_label_in_words() -> None:
     assert GENES.in_words((1.25, 3.0)) == "cd3e 1.25, mki67 3 log TPM"
+
+
+def test_what_labels_cannot_teach_is_named() -> None:
+    task = RegressionTask(name="r", quantities=("a", "b"))
+    assert task.lacking([(1.0, math.nan), (2.0, 3.0), (math.nan, 4.0)]) == ()
+    assert task.lacking([(1.0, math.nan), (2.0, 3.0), (2.0, 3.0)]) == ("two different values of b",)
+    assert len(task.lacking([])) == 2

@@ -62,3 +62,9 @@ def test_folds_are_balanced_by_event_and_need_one() -> None:
     assert OS.needed == (1,)
     assert OS.output_names == ("risk", "survival_365", "survival_730")
     assert OS.in_words((312.0, 1.0)) == "event after 312 days"
+
+
+def test_what_labels_cannot_teach_is_named() -> None:
+    assert OS.lacking([(3, 0), (5, 1)]) == ()
+    assert OS.lacking([(3, 0), (5, 0)]) == ("an event",)
+    assert OS.lacking([]) == ("an event",)

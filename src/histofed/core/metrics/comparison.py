@@ -21,7 +21,7 @@ from histofed.errors import CohortError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from histofed.core.metrics.inputs import Floats, Labels
 
@@ -162,14 +162,40 @@ def permutation_test(
     """
     labels, scores = check(labels_P, probabilities_P)
     groups = check_groups(np.zeros(len(labels)) if within_P is None else within_P, len(labels))
-    members = [np.flatnonzero(groups == each) for each in np.unique(groups)]
+    return permuted(
+        lambda rows: metric(labels[rows], scores), groups, n_permutations=n_permutations, seed=seed
+    )
+
+
+def permuted(
+    metric: Callable[[Labels], float],
+    within_P: NDArray[np.str_],
+    *,
+    n_permutations: int = 2000,
+    seed: int = 0,
+) -> PermutationTest:
+    """Return how often permuted patients do as well, for any kind of label.
+
+    Parameters
+    ----------
+    metric
+        Of the predictions as they are, with the labels of these rows; higher is better.
+    within_P
+        Rows are permuted within each value.
+
+    Raises
+    ------
+    CohortError
+        As the metric.
+    """
+    members = [np.flatnonzero(within_P == each) for each in np.unique(within_P)]
     generator = np.random.default_rng(seed)
-    value = metric(labels, scores)
+    rows = np.arange(len(within_P))
+    value = metric(rows)
     chance_R = np.empty(n_permutations)
-    permuted = labels.copy()
     for number in range(n_permutations):
-        for rows in members:
-            permuted[rows] = generator.permutation(labels[rows])
-        chance_R[number] = metric(permuted, scores)
+        for each in members:
+            rows[each] = generator.permutation(each)
+        chance_R[number] = metric(rows)
     as_good = int((chance_R >= value - 1e-12).sum())
     return PermutationTest(value, float(chance_R.mean()), (1 + as_good) / (1 + n_permutations))

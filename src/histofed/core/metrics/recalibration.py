@@ -92,7 +92,8 @@ def temperature(labels_P: ArrayLike, logits_PC: ArrayLike) -> float:
         msg = f"temperature: all {len(labels)} patients are classified rightly, so any smaller "
         msg += "temperature is better; select on more patients, or leave the logits as they are"
         raise CohortError(msg)
-    if gradient(0.0) >= 0:
+    # Logits that cancel leave a rounding error, which is no slope.
+    if gradient(0.0) >= -1e-12 * np.abs(logits).sum():
         msg = f"temperature: the logits of these {len(labels)} patients tell no more than chance, "
         msg += "so no temperature is best; the model has not learned the task"
         raise CohortError(msg)

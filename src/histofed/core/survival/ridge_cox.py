@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 1000
 
+STEEP = 1e-4
+"""Slope at which the search may not have ended: weights would be off by this over the penalty."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RidgeCox:
@@ -62,7 +65,8 @@ def ridge_cox(
     Raises
     ------
     CohortError
-        As `check_times`, or covariates that do not fit or are not finite.
+        As `check_times`; covariates that do not fit or are not finite; or a search that does not
+        end.
     ValueError
         A penalty of 0 or less.
     """
@@ -96,6 +100,16 @@ def ridge_cox(
         return value + penalty / 2 * (weights @ weights), slope + penalty * weights
 
     found = minimize(
-        loss, np.zeros(values.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS}
+        loss,
+        np.zeros(values.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MAX_STEPS, "ftol": 0.0, "gtol": 1e-8},
     )
+    if not np.abs(found.jac).max(initial=0) < STEEP:
+        msg = (
+            f"the Cox model of {values.shape[1]} covariates and {len(died)} events has not settled "
+            f"after {found.nit} steps ({found.message}); raise the penalty from {penalty:g}"
+        )
+        raise CohortError(msg)
     return RidgeCox(mean, spread, np.asarray(found.x))

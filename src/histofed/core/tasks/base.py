@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Label: TypeAlias = tuple[float, ...]
 """What the table says of a patient: one number per name in ``Task.label_names``.
@@ -78,6 +78,10 @@ class Task(ABC):
     @abstractmethod
     def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
         """Return ``patient_id`` -> the group that folds are balanced by."""
+
+    @abstractmethod
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return, in words, what a model cannot learn from these labels; nothing if all of it."""
 
     @abstractmethod
     def in_words(self, label: Label) -> str:

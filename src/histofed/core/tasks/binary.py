@@ -9,7 +9,7 @@ from histofed.core.tasks.base import Label, Task, YesNo
 from histofed.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,10 @@ class BinaryTask(Task):
 
     def __post_init__(self) -> None:
         """Refuse a task that cannot be asked."""
+        if len(self.classes) != 2:
+            msg = f"task {self.name}: classes are {list(self.classes)}; a binary task names the "
+            msg += "negative and the positive one (for more use kind: multiclass)"
+            raise ConfigError(msg)
         if both := self._values.both:
             msg = f"task {self.name}: {both} mean both classes; a value has one meaning"
             raise ConfigError(msg)
@@ -77,6 +81,11 @@ class BinaryTask(Task):
     def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
         """Return each patient's class."""
         return {patient: int(label[0]) for patient, label in labels.items()}
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the classes of nobody."""
+        found = {int(label[0]) for label in labels}
+        return tuple(name for number, name in enumerate(self.classes) if number not in found)
 
     def in_words(self, label: Label) -> str:
         """Return the class's name."""

@@ -10,7 +10,7 @@ from histofed.core.tasks.base import Label, Task, plain
 from histofed.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,11 @@ class MulticlassTask(Task):
     def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
         """Return each patient's class."""
         return {patient: int(label[0]) for patient, label in labels.items()}
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the classes of nobody."""
+        found = {int(label[0]) for label in labels}
+        return tuple(name for number, name in enumerate(self.classes) if number not in found)
 
     def in_words(self, label: Label) -> str:
         """Return the class's name."""

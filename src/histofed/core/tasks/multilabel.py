@@ -10,7 +10,7 @@ from histofed.core.tasks.base import Label, Task, YesNo
 from histofed.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,15 @@ class MultilabelTask(Task):
             patient: next((q + 1 for q in rarest_first if label[q] == 1), 0)
             for patient, label in labels.items()
         }
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the answers that nobody has, question by question."""
+        return tuple(
+            f"{word} of {name}"
+            for question, name in enumerate(self.questions)
+            for value, word in ((1, "a yes"), (0, "a no"))
+            if all(label[question] != value for label in labels)
+        )
 
     def in_words(self, label: Label) -> str:
         """Return the questions answered with yes."""

@@ -12,7 +12,7 @@ from histofed.core.tasks.base import Label, Task
 from histofed.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PATIENTS_PER_STRATUM = 20
 
@@ -76,6 +76,14 @@ class RegressionTask(Task):
             for patient in part
         }
         return {patient: part_of.get(patient, n_parts) for patient in labels}
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the numbers that are not known of anybody, or the same of everybody."""
+        return tuple(
+            f"two different values of {name}"
+            for number, name in enumerate(self.quantities)
+            if len({label[number] for label in labels if not math.isnan(label[number])}) < 2
+        )
 
     def in_words(self, label: Label) -> str:
         """Return the first numbers."""

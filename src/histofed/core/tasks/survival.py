@@ -10,7 +10,7 @@ from histofed.core.tasks.base import Label, Task, YesNo
 from histofed.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +97,10 @@ class SurvivalTask(Task):
     def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
         """Return whether each patient had the event."""
         return {patient: int(label[1]) for patient, label in labels.items()}
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the event where nobody had it."""
+        return () if any(label[1] for label in labels) else ("an event",)
 
     def in_words(self, label: Label) -> str:
         """Return time and how it ended."""

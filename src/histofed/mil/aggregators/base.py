@@ -75,10 +75,13 @@ class Aggregator(nn.Module):
         Whether a bag with every tile twice is another bag to the method.
     uses_positions
         Whether the method looks at where tiles lie.
+    needs_classes
+        Whether training must know the class of a bag, of classes that exclude one another.
     """
 
     counts_tiles: ClassVar[bool] = False
     uses_positions: ClassVar[bool] = False
+    needs_classes: ClassVar[bool] = False
 
     feature_mean_D: Tensor
     feature_std_D: Tensor

@@ -54,6 +54,8 @@ class CLAM(Aggregator):
         Layer norm of each tile; see `ProjectTiles`.
     """
 
+    needs_classes = True
+
     def __init__(
         self,
         dim: int,

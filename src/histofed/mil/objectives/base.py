@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Objective(nn.Module):
     """From logits to a loss, and to a prediction.
 
-    What it learns from the labels of the training patients (`prepare`) is held in buffers, which
-    are part of the model's weights.
+    What it learns from the training patients (`prepare`, `watch`) is held in buffers, which are
+    part of the model's weights.
 
     Attributes
     ----------
@@ -60,6 +60,9 @@ class Objective(nn.Module):
     def prepare(self, target_PK: Tensor) -> None:
         """Learn what the loss needs from the labels of all training patients."""
 
+    def watch(self, logits_BC: Tensor) -> None:
+        """Learn what a prediction needs from the logits of a training step."""
+
     def balance(self, target_PK: Tensor) -> None:
         """Weigh patients from now on so that every class counts alike.
 
@@ -85,9 +88,14 @@ class ClassObjective(Objective):
         """Return 1 where a bag belongs to a class and 0 elsewhere, ``(B, G)``."""
 
     def balance(self, target_PK: Tensor) -> None:
-        """Weigh patients from now on by one over the frequency of their class; the mean is 1."""
+        """Weigh patients from now on by one over the frequency of their class.
+
+        The mean over these patients is 1. A class that none of them belongs to counts as one that
+        a single patient does.
+        """
         counts_G = self.members(target_PK).sum(dim=0)
-        self.class_weight_G.copy_(len(target_PK) / (len(counts_G) * counts_G.clamp(min=1)))
+        n_there = (counts_G > 0).sum()
+        self.class_weight_G.copy_(len(target_PK) / (n_there * counts_G.clamp(min=1)))
 
     def weight(self, target_BK: Tensor) -> Tensor:
         """Return each patient's weight, ``(B,)``."""

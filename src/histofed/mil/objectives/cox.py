@@ -7,6 +7,9 @@ The risk set of a patient is everybody still in sight, so a step sees the whole 
 mini-batch would estimate another likelihood. Over hospitals each one's own patients are its risk
 sets: a partial likelihood stratified by hospital.
 
+The likelihood does not know a constant that all r have in common. So that models of several folds
+can be compared, risks are said relative to the mean of the training patients in the last step.
+
 Suffixes: B bags, N instances, C logits (one), K numbers of a label (time, event).
 """
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Cox(Objective):
-    """A log hazard ratio.
+    """A log hazard ratio, relative to the mean training patient.
 
     Parameters
     ----------
@@ -33,9 +36,12 @@ class Cox(Objective):
 
     whole_fold: ClassVar[bool] = True
 
+    centre_C: Tensor
+
     def __init__(self, *, n_times: int) -> None:
         super().__init__(n_logits=1)
         self.n_times = n_times
+        self.register_buffer("centre_C", torch.zeros(1))
 
     def loss(self, logits_BC: Tensor, target_BK: Tensor) -> Tensor:
         """Return each patient's share of the negative log partial likelihood."""
@@ -49,8 +55,12 @@ class Cox(Objective):
     def outputs(self, logits_BC: Tensor) -> Tensor:
         """Return the log hazard ratio; survival is not known."""
         unknown = logits_BC.new_full((len(logits_BC), self.n_times), torch.nan)
-        return torch.cat([logits_BC, unknown], dim=-1)
+        return torch.cat([logits_BC - self.centre_C, unknown], dim=-1)
 
     def tile_heads(self, logits_BNC: Tensor) -> dict[str, Tensor]:
         """Return the log hazard ratio."""
-        return {"tile_risk": logits_BNC[..., 0]}
+        return {"tile_risk": logits_BNC[..., 0] - self.centre_C}
+
+    def watch(self, logits_BC: Tensor) -> None:
+        """Keep the mean of all training patients."""
+        self.centre_C.copy_(logits_BC.mean(dim=0))

@@ -5,8 +5,9 @@ r"""Survival as hazards of discrete times (Gensheimer and Narasimhan 2019, arXiv
 
 Logit c is of the interval that ends at time c. A patient with an event in interval k adds
 :math:`-\log h_k - \sum_{j<k} \log(1 - h_j)`, one censored in it only what was survived whole,
-:math:`-\sum_{j<k} \log(1 - h_j)`; who outlives the last time survived all. The loss is a sum over
-patients, so it federates exactly, which a partial likelihood does not.
+:math:`-\sum_{j<k} \log(1 - h_j)`; who outlives the last time survived all. At the very end of an
+interval an event is in it, and who is censored there survived it: events come first. The loss is a
+sum over patients, so it federates exactly, which a partial likelihood does not.
 
 Suffixes: B bags, N instances, C logits (intervals), K numbers of a label (time, event).
 """
@@ -46,8 +47,7 @@ class Hazard(Objective):
         """Return the negative log-likelihood of what was seen of the patient."""
         time_B1, event_B1 = target_BK[:, :1], target_BK[:, 1:].bool()
         starts_C = torch.cat([self.times_C.new_zeros(1), self.times_C[:-1]])
-        survived_BC = time_B1 > self.times_C
-        # An event at the very end of an interval is in it.
+        survived_BC = (time_B1 > self.times_C) | (~event_B1 & (time_B1 == self.times_C))
         died_BC = event_B1 & (time_B1 > starts_C) & (time_B1 <= self.times_C)
         log_died, log_survived = logsigmoid(logits_BC), logsigmoid(-logits_BC)
         return -(died_BC * log_died + survived_BC * log_survived).sum(dim=-1)

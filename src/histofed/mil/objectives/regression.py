@@ -36,11 +36,13 @@ class Regression(Objective):
         mean_K = values.nanmean(dim=0)
         std_K = (values - mean_K).square().nanmean(dim=0).sqrt()
         self.mean_K.copy_(mean_K.nan_to_num())
-        self.std_K.copy_(torch.where(std_K > 0, std_K, 1.0))
+        # What rounding leaves of a number that is the same of everybody is no variation.
+        self.std_K.copy_(torch.where(std_K > 1e-9 * mean_K.abs(), std_K, 1.0))
 
     def loss(self, logits_BC: Tensor, target_BK: Tensor) -> Tensor:
         """Return the mean squared error over the numbers known of the patient."""
-        standardised_BK = (target_BK - self.mean_K) / self.std_K
+        # Any number will do where none is known, but NaN: its gradient would be NaN as well.
+        standardised_BK = (target_BK.nan_to_num() - self.mean_K) / self.std_K
         error_BK = (logits_BC - standardised_BK).square()
         return mean_of_known(error_BK, ~target_BK.isnan())
 
