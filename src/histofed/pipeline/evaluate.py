@@ -105,46 +105,29 @@ def evaluate(run: RunFolder, asked: Asked | None = None) -> Summary:
     asked = asked or _last_asked(run)
     task = task_of(stored_config(run).task)
     predicted = read_arms(run)
-    first = next(iter(predicted))
-    if not predicted[first]:
-        msg = f"{run.path}: of no patient predicted is the label known, so there is nothing to "
-        msg += "evaluate; add labels to the cohort table"
-        raise CohortError(msg)
-    reference = Rows.of(predicted[first])
-    evaluator = _Evaluator(
-        measures_of(task),
-        Resampling(asked.n_resamples, asked.seed),
-        asked,
-        reference,
-        first,
-        _columns(run, asked, task, reference),
-    )
+    evaluator = _Evaluator.of(run, asked, task, predicted)
     arms = [
         evaluator.arm(arm, predictions, picked=read_selection(run, arm, task))
         for arm, predictions in predicted.items()
     ]
-    summary, local_mean = evaluator.summary(arms)
-    site_known = site_from_features(run, reference)
-    write_metrics(
-        run.metrics,
-        about={
-            "task": {"name": task.name, "kind": task.kind},
-            "asked": asdict(asked),
-            "site_from_features": site_known,
-        },
-        arms=arms,
-        local_mean=local_mean,
-    )
+    measures, (summary, local_mean) = evaluator.measures, evaluator.summary(arms)
+    site_known = site_from_features(run, evaluator.reference)
+    about = {
+        "task": {"name": task.name, "kind": task.kind},
+        "asked": asdict(asked),
+        "site_from_features": site_known,
+    }
+    write_metrics(run.metrics, about=about, arms=arms, local_mean=local_mean)
     make_report(
         run,
         task=task,
-        measures=evaluator.measures,
+        measures=measures,
         arms=arms,
         summary=summary,
         site_known=site_known,
         confounder=asked.confounder,
     )
-    return Summary(evaluator.measures, summary)
+    return Summary(measures, summary)
 
 
 def show(summary: Summary, run: RunFolder, *, following: str) -> None:
@@ -184,6 +167,32 @@ class _Evaluator:
     reference: Rows
     first: str
     columns: Mapping[str, NDArray[np.str_]]
+
+    @classmethod
+    def of(
+        cls, run: RunFolder, asked: Asked, task: Task, predicted: Mapping[str, list[Prediction]]
+    ) -> _Evaluator:
+        """Return the evaluator of a run.
+
+        Raises
+        ------
+        CohortError, ConfigError
+            Nobody's label is known; or as `_columns`.
+        """
+        first = next(iter(predicted))
+        if not predicted[first]:
+            msg = f"{run.path}: of no patient predicted is the label known, so there is nothing "
+            msg += "to evaluate; add labels to the cohort table"
+            raise CohortError(msg)
+        reference = Rows.of(predicted[first])
+        return cls(
+            measures=measures_of(task),
+            how=Resampling(asked.n_resamples, asked.seed),
+            asked=asked,
+            reference=reference,
+            first=first,
+            columns=_columns(run, asked, task, reference),
+        )
 
     def arm(
         self, arm: str, predictions: Sequence[Prediction], *, picked: Picked | None

@@ -23,7 +23,7 @@ from histofed.core.metrics.thresholds import (
 if TYPE_CHECKING:
     from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
-    from histofed.core.metrics.inputs import Floats
+    from histofed.core.metrics.inputs import Floats, Labels, Mask
     from histofed.core.metrics.intervals import Interval
 
 
@@ -89,18 +89,12 @@ def decided(
     # The difference of two floating-point numbers has the right sign: called is called.
     above_P = rows.output_P - np.array([thresholds[fold] for fold in rows.folds_P.tolist()])
 
-    def draws(_: Rows, counts_RP: Floats) -> Floats:
-        right_P, labels = (above_P >= 0) == (rows.label_P == 1), rows.label_P
-        of_class = [counts_RP[:, labels == each] @ right_P[labels == each] for each in (0, 1)]
-        sizes = [counts_RP[:, labels == each].sum(axis=1) for each in (0, 1)]
-        return np.asarray((of_class[0] / sizes[0] + of_class[1] / sizes[1]) / 2)
-
     metric = Metric(
         "balanced_accuracy",
         "balanced accuracy",
         "mean of sensitivity and specificity",
         lambda _: balanced_accuracy(rows.label_P, above_P, threshold=0.0),
-        draws,
+        lambda _, counts_RP: _balanced_R(rows.label_P, above_P >= 0, counts_RP),
     )
     point = operating_point(rows.label_P, above_P, threshold=0.0)
     rule = "best balance of sensitivity and specificity"
@@ -120,3 +114,13 @@ def decided(
         balanced_accuracy=interval(metric, [rows], rows.label_P, how),
         tests_saved=point.tests_saved,
     )
+
+
+def _balanced_R(labels: Labels, called_P: Mask, counts_RP: Floats) -> Floats:
+    """Return the balanced accuracy of each resample."""
+    right_P = called_P == (labels == 1)
+    rates_2R = [
+        counts_RP[:, members] @ right_P[members] / counts_RP[:, members].sum(axis=1)
+        for members in (labels == 0, labels == 1)
+    ]
+    return np.asarray(np.mean(rates_2R, axis=0))
