@@ -115,7 +115,7 @@ def test_what_is_not_there_is_refused(run, capsys, tmp_path):
         review_data(run, "pooled")
     here = f"run={run.path}"
     assert main(["explain", here, "head=liver"]) == 2
-    assert "attention, tile_logit" in capsys.readouterr().err
+    assert "attention, evidence, or the name of a score" in capsys.readouterr().err
 
 
 def test_the_page_does_not_show_scores_of_another_arm(run):
@@ -129,3 +129,23 @@ def test_an_arm_without_models_is_refused(run, capsys):
     assert main(["explain", f"run={run.path}", "arm=baseline"]) == 2
     assert "baseline" in capsys.readouterr().err
     assert {file: file.read_bytes() for file in run.scores.iterdir()} == before
+
+
+def test_new_patients_are_predicted_explained_and_shown(run, tmp_path):
+    """Slides of nobody trained on, without labels: predictions, heatmaps and the page."""
+    rows = ["patient_id,slide_id,site,path"]
+    for number in range(2):
+        name = f"new-{number}"
+        write_pyramid(tmp_path / f"{name}.svs", picture(number, seed=900 + number), mpp=0.5)
+        rows.append(f"{name},{name},elsewhere,{name}.svs")
+    cohort, work, out = tmp_path / "cohort.csv", tmp_path / "work", tmp_path / "run"
+    cohort.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert main(["extract", f"cohort={cohort}", f"work={work}"]) == 0
+    features = f"features={work / 'features' / 'efficientnet_lite0'}"
+    new = [f"run={run.path}", f"cohort={cohort}", features, f"out={out}"]
+    assert main(["predict", *new]) == 0
+    assert main(["explain", f"run={out}", "pictures=2"]) == 0
+    assert len(list((out / "heatmaps").glob("new-*.png"))) == 2
+    shown = review_data(RunFolder(out), None)
+    assert [case.patient_id for case in shown.cases] == ["new-0", "new-1"]
+    assert {case.label for case in shown.cases} == {None}

@@ -72,12 +72,14 @@ def run(config: ExplainConfig) -> int:
                 step(note=patient)
     chosen = _most_confident(cohort, {p: f.outputs[0] for p, f in held_out.items()})
     pictures = draw(folder, chosen[: config.pictures], config=config, scores=scores)
-    evaluate.evaluate(folder)
+    if folder.metrics.exists():  # not where no label is known
+        evaluate.evaluate(folder)
     facts = {
         "scores": f"{counted(len(scores.slide_ids()), 'slide')} in {folder.scores}",
         "pictures": f"{len(pictures)} in {folder.heatmaps}",
-        "report": str(folder.report),
     }
+    if folder.report.exists():
+        facts["report"] = str(folder.report)
     terminal.closing("explain", facts, next_command=f"histofed review run={folder.path}")
     return 0
 

@@ -174,7 +174,7 @@ def stored_cohort(run: RunFolder) -> tuple[Cohort, FeatureStore]:
     """
     config, inputs = stored_config(run), run.read()["inputs"]
     table, store = stored_table(run), FeatureStore(Path(config.features))
-    cohort = read_cohort(table, task_of(config.task))
+    cohort = read_cohort(table, task_of(config.task), keep_unknown="models_of" in inputs)
     slides = []
     for slide in cohort.slides:
         record = store.record(slide.slide_id)
