@@ -178,7 +178,7 @@ def measure(size: Size) -> dict[str, Any]:
                 )
                 tested = BagDataModule(bags, fold, batch_size=1).predict_dataloader()
                 found = predict(module, tested)
-                values = [found[name] for name in fold.test]
+                values = [found[name][0] for name in fold.test]
             rows.append(
                 {
                     "turn": turn,

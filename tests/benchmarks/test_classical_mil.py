@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -25,12 +24,8 @@ SCRIPT = REPOSITORY / "benchmarks" / "classical_mil.py"
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("benchmark_classical_mil", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = module  # its dataclass asks for it
-    specification.loader.exec_module(module)
-    return module
+def benchmark(load) -> ModuleType:
+    return load("classical_mil")
 
 
 def toy_bags(*, n_bags: int = 40, seed: int = 0) -> dict[str, Bag]:

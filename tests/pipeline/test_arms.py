@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +14,14 @@ from histofed.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Surv
 from histofed.core.types import Prediction, Slide
 from histofed.io.predictions import read_predictions
 from histofed.io.runs import RunFolder, read_json
-from histofed.pipeline.arms import MISS, Arm, class_probabilities, ood, possible_classes
+from histofed.pipeline.arms import (
+    MISS,
+    Arm,
+    class_probabilities,
+    ood,
+    possible_classes,
+    predictions_of,
+)
 
 BINARY = BinaryTask(name="b", column="b")
 TYPE = MulticlassTask(name="t", column="t", classes=("x", "y", "z"))
@@ -65,58 +71,57 @@ def test_without_selection_there_is_no_set():
 
 def test_how_unlike_a_patient_is_is_measured_against_those_trained_on():
     random = np.random.default_rng(1)
-    features = {f"p{i}": random.normal(size=3) for i in range(30)}
-    features |= {"usual": np.zeros(3), "unlike": np.full(3, 40.0)}
-    trained = [f"p{i}" for i in range(30)]
-    found = ood(features, trained, ["usual", "unlike"])
-    expected = trained_on(np.stack([features[p] for p in trained])).percentile(
-        np.stack([features["usual"], features["unlike"]])
+    trained = {f"p{i}": random.normal(size=3) for i in range(30)}
+    asked = {"usual": np.zeros(3), "unlike": np.full(3, 40.0)}
+    found = ood(trained, asked)
+    expected = trained_on(np.stack(list(trained.values()))).percentile(
+        np.stack(list(asked.values()))
     )
-    assert found == expected.tolist()
-    assert found[1] == 100
-    assert found[0] < 50
+    assert list(found) == ["usual", "unlike"]
+    assert list(found.values()) == expected.tolist()
+    assert found["unlike"] == 100
+    assert found["usual"] < 50
 
 
 def test_too_few_trained_on_tell_nothing():
-    features = {f"p{i}": np.full(2, float(i)) for i in range(N_NEIGHBOURS + 2)}
-    trained = [f"p{i}" for i in range(N_NEIGHBOURS)]
-    assert ood(features, trained, ["p1", "p2"]) == [None, None]
-    assert ood(features, [*trained, f"p{N_NEIGHBOURS}"], ["p1"]) != [None]
-    assert ood(features, [*trained, f"p{N_NEIGHBOURS}"], []) == []
+    features = {f"p{i}": np.full(2, float(i)) for i in range(N_NEIGHBOURS + 1)}
+    few = dict(list(features.items())[:-1])
+    asked = {"a": np.zeros(2), "b": np.ones(2)}
+    assert ood(few, asked) == {"a": None, "b": None}
+    assert None not in ood(features, asked).values()
+    assert ood(features, {}) == {}
 
 
 def make_arm(folder, task, labels: dict[str, tuple[float, ...]]) -> Arm:
-    random = np.random.default_rng(2)
-    study = SimpleNamespace(
-        run=RunFolder(folder),
-        task=task,
-        cohort=Cohort(
-            name="toy",
-            slides=tuple(Slide(slide_id=p, patient_id=p, site="north") for p in labels),
-            labels=labels,
-        ),
-        mean_features={patient: random.normal(size=3) for patient in labels},
+    cohort = Cohort(
+        name="toy",
+        slides=tuple(Slide(slide_id=p, patient_id=p, site="north") for p in labels),
+        labels=labels,
     )
-    return Arm(study, "pooled")
+    return Arm("pooled", task, cohort, RunFolder(folder))
+
+
+def add(arm: Arm, fold: int, tested, selected, unlike: float | None = None) -> None:
+    picked = predictions_of(arm.cohort, fold, selected)
+    arm.add(fold, tested=tested, picked=picked, unlike=dict.fromkeys(tested, unlike))
 
 
 def test_predictions_and_selection_are_written_in_the_order_of_the_cohort(tmp_path):
     labels = {f"p{i}": (float(i % 2),) for i in range(4)}
     arm = make_arm(tmp_path, BINARY, labels)
-    arm.add(0, tested={"p3": (0.3,), "p1": (0.1,)}, selected={"p0": (0.5,)}, trained=["p2"])
-    arm.add(1, tested={"p0": (0.6,), "p2": (0.2,)}, selected={"p1": (0.9,)}, trained=["p3"])
+    add(arm, 0, {"p3": (0.3,), "p1": (0.1,)}, {"p0": (0.5,)}, 12.5)
+    add(arm, 1, {"p0": (0.6,), "p2": (0.2,)}, {"p1": (0.9,)})
     arm.write()
-    tested = read_predictions(arm.study.run.predictions("pooled"), task=BINARY)
-    assert [(each.patient_id, each.fold, each.outputs) for each in tested] == [
-        ("p0", 1, (0.6,)),
-        ("p1", 0, (0.1,)),
-        ("p2", 1, (0.2,)),
-        ("p3", 0, (0.3,)),
+    tested = read_predictions(arm.run.predictions("pooled"), task=BINARY)
+    assert [(each.patient_id, each.fold, each.outputs, each.ood) for each in tested] == [
+        ("p0", 1, (0.6,), None),
+        ("p1", 0, (0.1,), 12.5),
+        ("p2", 1, (0.2,), None),
+        ("p3", 0, (0.3,), 12.5),
     ]
     assert [each.label for each in tested] == list(labels.values())
     assert {each.possible for each in tested} == {(0, 1)}
-    assert {each.ood for each in tested} == {None}
-    selected = read_predictions(arm.study.run.selection("pooled"), task=BINARY)
+    selected = read_predictions(arm.run.selection("pooled"), task=BINARY)
     assert [(each.patient_id, each.fold, each.outputs) for each in selected] == [
         ("p0", 0, (0.5,)),
         ("p1", 1, (0.9,)),
@@ -125,29 +130,28 @@ def test_predictions_and_selection_are_written_in_the_order_of_the_cohort(tmp_pa
 
 
 def test_who_is_tested_by_every_fold_gets_their_mean(tmp_path):
-    labels = {f"p{i}": (float(i % 2),) for i in range(22)}
+    labels = {f"p{i}": (float(i % 2),) for i in range(42)}
     arm = make_arm(tmp_path, BINARY, labels)
-    trained = [f"p{i}" for i in range(2, 22)]
-    sure = {f"p{i}": (0.99 if i % 2 else 0.01,) for i in range(2, 22)}
-    arm.add(0, tested={"p0": (0.2,)}, selected=sure, trained=trained)
-    unsure = dict.fromkeys(sure, (0.5,))
-    arm.add(1, tested={"p0": (0.6,), "p1": (0.7,)}, selected=unsure, trained=trained[:10])
+    sure = {f"p{i}": (0.99 if i % 2 else 0.01,) for i in range(2, 42)}
+    add(arm, 0, {"p0": (0.2,)}, sure, 10.0)
+    add(arm, 1, {"p0": (0.6,), "p1": (0.7,)}, dict.fromkeys(sure, (0.5,)), 40.0)
     apart = {(each.patient_id, each.fold): each for each in arm.tested}
+    assert apart["p0", 0].possible != apart["p0", 1].possible
     arm.write()
-    mean, alone = read_predictions(arm.study.run.predictions("pooled"), task=BINARY)
+    mean, alone = read_predictions(arm.run.predictions("pooled"), task=BINARY)
     assert mean.outputs == pytest.approx((0.4,))
     assert mean.possible == tuple(sorted({*apart["p0", 0].possible, *apart["p0", 1].possible}))
-    assert mean.ood == pytest.approx((apart["p0", 0].ood + apart["p0", 1].ood) / 2)
+    assert mean.ood == 25
     assert alone == apart["p1", 1]
 
 
 def test_what_a_model_does_not_say_stays_unsaid(tmp_path):
     arm = make_arm(tmp_path, OS, {"a": (5.0, 1.0), "b": (7.0, 0.0)})
     for fold in range(2):
-        arm.add(fold, tested={"a": (fold + 0.5, math.nan)}, selected={}, trained=["b"])
+        add(arm, fold, {"a": (fold + 0.5, math.nan)}, {})
     arm.write()
-    [found] = read_predictions(arm.study.run.predictions("pooled"), task=OS)
+    [found] = read_predictions(arm.run.predictions("pooled"), task=OS)
     assert found.outputs[0] == 1
     assert math.isnan(found.outputs[1])
     assert found.possible is None
-    assert not arm.study.run.selection("pooled").exists()
+    assert not arm.run.selection("pooled").exists()

@@ -14,14 +14,17 @@ from sklearn.metrics import roc_auc_score
 from histofed.cli import main
 from histofed.core.survival.concordance import harrell_c
 from histofed.io.predictions import read_predictions
+from histofed.io.runs import RunFolder, read_json
+from histofed.io.splits import read_splits
 from histofed.io.store import FeatureStore
+from histofed.io.tables import read_cohort
 from histofed.mil.data import BagDataModule
 from histofed.mil.module import MILModule, predict
+from histofed.pipeline.asking import task_of
 from histofed.pipeline.config import compose, to_object
-from histofed.pipeline.federate import cannot_train_alone, fit_over_sites
+from histofed.pipeline.federate import cannot_train_alone
 from histofed.pipeline.fit import fit_alone, fit_federated
-from histofed.pipeline.study import open_study
-from histofed.pipeline.train import fit_baseline
+from histofed.pipeline.study import open_study, stored_config
 
 GENES = ("egfr", "kras", "stk11", "keap1", "tp53")
 
@@ -98,10 +101,6 @@ def opened(verb: str, study, run, *options: str):
     return found
 
 
-def step(*_: object, **__: object) -> None:
-    """Take a step of a progress bar that is not there."""
-
-
 def how_well(task, predictions) -> float:
     """Return how well outputs tell patients apart: 0.5 by chance, 1 at best."""
     labels = np.array([each.label for each in predictions])
@@ -122,24 +121,25 @@ def how_well(task, predictions) -> float:
 def test_the_planted_signal_is_found_over_hospitals_and_by_the_linear_model(
     kind, kinds_study, tmp_path
 ):
-    options = (*CHOICES[kind], "federation.rounds=6", "splits.n_folds=3")
-    study = opened("federate", kinds_study, tmp_path / "run", *options)
-    fit_over_sites(study, step)
-    fit_baseline(study, step)
+    options = (*CHOICES[kind], "federation.rounds=6", "compare=[baseline]")
+    assert main(["federate", *kinds_study.options(tmp_path / "run", *options)]) == 0
+    run = RunFolder(tmp_path / "run")
+    task = task_of(stored_config(run).task)
+    cohort, folds = read_cohort(kinds_study.cohort, task), read_splits(run.splits)
+    assert set(read_json(run.metrics)["arms"]) == {"federated", "baseline"}
+    assert run.report.stat().st_size > 2000
     for arm in ("federated", "baseline"):
-        found = read_predictions(study.run.predictions(arm), task=study.task)
-        assert [each.patient_id for each in found] == list(study.cohort.patients)
-        assert how_well(study.task, found) > 0.8, arm
-        has_set = study.task.kind == "multiclass" and arm == "federated"
+        found = read_predictions(run.predictions(arm), task=task)
+        assert [each.patient_id for each in found] == list(cohort.patients)
+        assert how_well(task, found) > 0.8, arm
+        has_set = task.kind == "multiclass" and arm == "federated"
         assert all((each.possible is not None) == has_set for each in found)
         assert all(0 <= each.ood <= 100 for each in found)
         says_survival = not any(math.isnan(value) for each in found for value in each.outputs)
-        assert says_survival == (
-            study.task.kind != "survival" or (kind, arm) == ("hazard", "federated")
-        )
-    selected = read_predictions(study.run.selection("federated"), task=study.task)
+        assert says_survival == (task.kind != "survival" or (kind, arm) == ("hazard", "federated"))
+    selected = read_predictions(run.selection("federated"), task=task)
     assert {(each.patient_id, each.fold) for each in selected} == {
-        (patient, fold.number) for fold in study.folds for patient in fold.select
+        (patient, fold.number) for fold in folds for patient in fold.select
     }
 
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from histofed.core.survival.ridge_cox import ridge_cox
 from histofed.core.tasks import (
     BinaryTask,
-    MulticlassTask,
+    ClassTask,
     MultilabelTask,
     RegressionTask,
     SurvivalTask,
@@ -65,7 +65,7 @@ def linear_outputs(
     shrink
         Times the usual penalty: less where there are few covariates.
     """
-    if isinstance(task, BinaryTask | MulticlassTask):
+    if isinstance(task, ClassTask):
         n_classes = len(task.classes)
         found = linear_classes(features_PD, labels_PK[:, 0], tested_PD, n_classes, shrink)
         return found[:, 1:] if isinstance(task, BinaryTask) else found

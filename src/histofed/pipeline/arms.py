@@ -14,7 +14,7 @@ import numpy as np
 
 from histofed.core.metrics.conformal import calibrate_sets
 from histofed.core.metrics.shift import N_NEIGHBOURS, trained_on
-from histofed.core.tasks import BinaryTask, MulticlassTask
+from histofed.core.tasks import ClassTask
 from histofed.core.types import Prediction
 from histofed.io.atomic import file_digest
 from histofed.io.predictions import write_predictions
@@ -118,7 +118,7 @@ def possible_classes(
     task: Task, picked: Sequence[Prediction], found: Sequence[Prediction]
 ) -> list[tuple[int, ...] | None]:
     """Return the classes that cannot be ruled out of each patient; None without classes."""
-    if not isinstance(task, BinaryTask | MulticlassTask) or not picked or not found:
+    if not isinstance(task, ClassTask) or not picked or not found:
         return [None] * len(found)
     labels = [int(each.label[0]) for each in picked]
     sets = calibrate_sets(labels, class_probabilities(picked), miss=MISS)

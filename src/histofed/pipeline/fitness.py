@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from histofed.core.tasks import BinaryTask, MulticlassTask, SurvivalTask
+from histofed.core.tasks import ClassTask, SurvivalTask
 from histofed.errors import ConfigError
 from histofed.pipeline import build
 from histofed.pipeline.config import config_dir, groups
@@ -29,7 +29,7 @@ def check_fitness(config: TrainConfig, task: Task) -> None:
         msg = f"trainer.survival_loss is {config.trainer.survival_loss}, and task {task.name} is "
         msg += f"{task.kind}; leave it at hazard, or choose a survival task"
         raise ConfigError(msg)
-    if isinstance(task, BinaryTask | MulticlassTask):
+    if isinstance(task, ClassTask):
         return
     without = f"task {task.name} ({task.kind}) has no classes that exclude one another"
     if config.trainer.balance != "none":

@@ -10,7 +10,7 @@
 ==============  ====================================================================
 """
 
-from histofed.core.tasks.base import Label, Task
+from histofed.core.tasks.base import ClassTask, Label, Task
 from histofed.core.tasks.binary import BinaryTask
 from histofed.core.tasks.multiclass import MulticlassTask
 from histofed.core.tasks.multilabel import MultilabelTask
@@ -19,6 +19,7 @@ from histofed.core.tasks.survival import SurvivalTask
 
 __all__ = [
     "BinaryTask",
+    "ClassTask",
     "Label",
     "MulticlassTask",
     "MultilabelTask",

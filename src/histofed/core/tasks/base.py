@@ -113,6 +113,50 @@ class Task(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassTask(Task):
+    """A question of which exactly one answer is right. A label is the number of a class, from 0.
+
+    Attributes
+    ----------
+    column
+        Column of the cohort table that answers it.
+    classes
+        Names of the classes, in the order of their numbers.
+    """
+
+    column: str
+    classes: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column."""
+        return (self.column,)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """``label``: the number of the class."""
+        return ("label",)
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """Every class."""
+        return tuple(range(len(self.classes)))
+
+    def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
+        """Return each patient's class."""
+        return {patient: int(label[0]) for patient, label in labels.items()}
+
+    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
+        """Return the classes of nobody."""
+        found = {int(label[0]) for label in labels}
+        return tuple(name for number, name in enumerate(self.classes) if number not in found)
+
+    def in_words(self, label: Label) -> str:
+        """Return the class's name."""
+        return self.classes[int(label[0])]
+
+
+@dataclass(frozen=True, kw_only=True)
 class YesNo:
     """Cells with two meanings, compared without regard to case."""
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from histofed.core.tasks.base import Label, Task, YesNo
+from histofed.core.tasks.base import ClassTask, Label, YesNo
 from histofed.errors import CohortError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryTask(Task):
+class BinaryTask(ClassTask):
     """A binary question. A label is 0 or 1, an output the probability of 1.
 
     Attributes
     ----------
-    column
-        Column of the cohort table that answers it.
     classes
         Words for the negative and the positive class, in this order.
     positive, negative
@@ -28,8 +26,7 @@ class BinaryTask(Task):
 
     kind: ClassVar[str] = "binary"
 
-    column: str
-    classes: tuple[str, str] = ("negative", "positive")
+    classes: tuple[str, ...] = ("negative", "positive")
     positive: tuple[str, ...] = ("1",)
     negative: tuple[str, ...] = ("0",)
 
@@ -44,24 +41,9 @@ class BinaryTask(Task):
             raise ConfigError(msg)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The one column."""
-        return (self.column,)
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """``label``: 0 or 1."""
-        return ("label",)
-
-    @property
     def output_names(self) -> tuple[str, ...]:
         """``probability`` of the positive class."""
         return ("probability",)
-
-    @property
-    def needed(self) -> tuple[int, ...]:
-        """Both classes."""
-        return (0, 1)
 
     def label(self, cells: Mapping[str, str], where: str) -> Label | None:
         """Return ``(1,)``, ``(0,)``, or None for "not known"."""
@@ -77,19 +59,6 @@ class BinaryTask(Task):
             "positive/negative/missing lists"
         )
         raise CohortError(msg)
-
-    def strata(self, labels: Mapping[str, Label]) -> dict[str, int]:
-        """Return each patient's class."""
-        return {patient: int(label[0]) for patient, label in labels.items()}
-
-    def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
-        """Return the classes of nobody."""
-        found = {int(label[0]) for label in labels}
-        return tuple(name for number, name in enumerate(self.classes) if number not in found)
-
-    def in_words(self, label: Label) -> str:
-        """Return the class's name."""
-        return self.classes[int(label[0])]
 
     @property
     def _values(self) -> YesNo:
