@@ -10,7 +10,14 @@ from scipy.stats import false_discovery_control, pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from histofed.core.evaluation.base import Resampling
-from histofed.core.evaluation.regression import METRICS, RegressionMeasures
+from histofed.core.evaluation.regression import (
+    MANY,
+    METRICS,
+    RegressionMeasures,
+    spearman_draws,
+    spearman_kept_R,
+    spearman_R,
+)
 
 HOW = Resampling(200, 0)
 
@@ -79,6 +86,23 @@ def test_resamples_at_once_are_the_definition(rows_of, each_draw, seed, far):
     counts[:, :2] = 1  # neither column is constant
     for metric in METRICS:
         each_draw(metric, rows_of(labels, outputs), counts)
+
+
+def test_ranks_kept_among_all_patients_give_nearly_the_same_interval(rows_of):
+    generator = np.random.default_rng(6)
+    truth = generator.normal(size=80)
+    predicted = truth + generator.normal(size=80)
+    counts = generator.multinomial(80, np.full(80, 1 / 80), size=500).astype(float)
+    anew, kept = (of(truth, predicted, counts) for of in (spearman_R, spearman_kept_R))
+    ends = [np.quantile(draws, [0.025, 0.975]) for draws in (anew, kept)]
+    np.testing.assert_allclose(*ends, atol=0.02)
+    all_once = spearman_kept_R(truth, predicted, np.ones((1, 80)))
+    assert all_once == pytest.approx(spearmanr(truth, predicted)[0])
+    one, many = (
+        rows_of(np.tile(truth[:, None], n), np.tile(predicted[:, None], n)) for n in (1, MANY + 1)
+    )
+    np.testing.assert_allclose(spearman_draws(one, counts), anew)
+    np.testing.assert_allclose(spearman_draws(many, counts), kept)
 
 
 def test_a_resample_of_one_patient_alone_cannot_tell(rows_of):
