@@ -71,6 +71,8 @@ def test_inner_models_leave_nothing(run):
         ("choose={trainer.learning_rat:[1,2]}", "Did you mean trainer.learning_rate?"),
         ("choose={trainer.learning_rate:[]}", "trainer.learning_rate has no values"),
         ("choose={trainer.learning_rate:[-1]}", "trainer.learning_rate is -1"),
+        ("choose={trainer.balance:[none,weights]}", "trainer.balance changes the loss itself"),
+        ("choose={trainer.survival_loss:[hazard,cox]}", "survival_loss changes the loss itself"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(toy_study, tmp_path, capsys, option, said):

@@ -38,6 +38,9 @@ CHOSEN = "chosen.json"
 
 MAY_BE_CHOSEN = ("aggregator.", "trainer.")
 
+CHANGE_THE_LOSS = ("trainer.balance", "trainer.survival_loss")
+"""Options of which each value has a loss of its own: the lowest of them says nothing."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -59,6 +62,10 @@ def candidates(config: TrainConfig) -> list[Candidate]:
         if not name.startswith(MAY_BE_CHOSEN):
             msg = f"choose: {name} is not chosen by folds; only options of the aggregator and the "
             msg += "trainer are"
+            raise ConfigError(msg)
+        if name in CHANGE_THE_LOSS:
+            msg = f"choose: {name} changes the loss itself, and options are chosen by their loss; "
+            msg += f"run once with each value ({name}=...) and compare the reports"
             raise ConfigError(msg)
         if not values:
             msg = f"choose: {name} has no values; give some, as in choose={{{name}:[...]}}"
