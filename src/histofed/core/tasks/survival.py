@@ -99,8 +99,18 @@ class SurvivalTask(Task):
         return {patient: int(label[1]) for patient, label in labels.items()}
 
     def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
-        """Return the event where nobody had it."""
-        return () if any(label[1] for label in labels) else ("an event",)
+        """Return the event where nobody had it, or where all times lie beside those asked.
+
+        Times in another unit than ``times`` do: days taken for months all end after the last.
+        """
+        until = self.times[-1]
+        if not any(event for _, event in labels):
+            return ("an event",)
+        if not any(event and time <= until for time, event in labels):
+            return (f"an event until {until:g} {self.unit}, the last of task.times",)
+        if not any(time > self.times[0] for time, _ in labels):
+            return (f"a time beyond {self.times[0]:g} {self.unit}, the first of task.times",)
+        return ()
 
     def in_words(self, label: Label) -> str:
         """Return time and how it ended."""
