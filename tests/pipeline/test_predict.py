@@ -106,6 +106,20 @@ def test_patients_trained_on_are_refused_by_name(federated_run, toy_study, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_patient_trained_on_is_known_in_other_capitals(
+    federated_run, others, tmp_path, table, capsys
+):
+    """Of another slide, so that the name alone says it."""
+    rows = table(others.cohort)
+    rows[0]["patient_id"] = "P00"
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text("\n".join(lines) + "\n")
+    assert main(options(federated_run, replace(others, cohort=cohort), tmp_path / "run")) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "patients P00 are also in the cohort that the models were trained on" in said
+
+
 def test_a_slide_trained_on_under_another_name_is_refused(
     federated_run, toy_study, tmp_path, table, capsys
 ):
