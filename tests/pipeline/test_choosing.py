@@ -81,6 +81,15 @@ def test_what_cannot_be_chosen_is_refused(toy_study, tmp_path, capsys, option, s
     assert not (tmp_path / "run").exists()
 
 
+def test_too_few_patients_for_inner_folds_stop_before_training(toy_study, tmp_path, capsys):
+    options = toy_study.options(tmp_path / "run", RATES, "splits.inner_folds=9")
+    assert main(["train", *options]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "choose: splits.inner_folds=9 among the 16 patients whom fold 0 does not test" in said
+    assert "class 0 has 8 patients" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_hospitals_do_not_choose_together(toy_study, tmp_path, capsys):
     assert main(["federate", *toy_study.options(tmp_path / "run", RATES)]) == 2
     assert "hospitals cannot choose" in " ".join(capsys.readouterr().err.split())
