@@ -141,6 +141,16 @@ def test_a_slide_trained_on_under_another_name_is_refused(
     assert "slide new-p00" in said
 
 
+def test_an_arm_of_which_no_model_is_kept_names_those_with_one(
+    federated_run, others, tmp_path, capsys
+):
+    named = options(federated_run, others, tmp_path / "run", "arm=baseline")
+    assert main(named) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "arm baseline" in said
+    assert "no model is kept of it; choose another of federated, " in said
+
+
 def test_features_made_otherwise_are_refused(federated_run, others, tmp_path, capsys, table):
     features = tmp_path / "features"
     store, other = FeatureStore(others.features), FeatureStore(features)
