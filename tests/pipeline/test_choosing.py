@@ -60,6 +60,12 @@ def test_the_models_are_read_with_the_options_chosen(run):
     assert module.learning_rate == 0.03
 
 
+def test_the_report_says_how_options_were_chosen(run):
+    said = run.report.read_text()
+    assert "3 (of patients, one tests, the next picks the checkpoint, seed 0)" in said
+    assert "options chosen by 3 inner folds" in said
+
+
 def test_inner_models_leave_nothing(run):
     assert not list(run.path.glob("pooled/fold-*/inner"))
 

@@ -66,7 +66,8 @@ def test_known_labels_make_it_an_external_test(external):
     assert found["auroc"]["value"] > 0.8  # the planted signal is the same
     assert {"far", "further"} == set(found["sites"])
     assert external.report.exists()
-    assert read_json(external.path / "run.json")["inputs"]["models_of"]
+    source = read_json(external.path / "run.json")["inputs"]["models_of"]
+    assert f"each has the mean of the 3 models of {source}" in external.report.read_text()
 
 
 def test_thresholds_are_those_of_the_run_that_made_the_models(federated_run, external):
