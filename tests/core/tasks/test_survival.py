@@ -72,5 +72,7 @@ def test_what_labels_cannot_teach_is_named() -> None:
 
 
 def test_times_of_another_unit_cannot_teach_what_is_asked() -> None:
-    assert OS.lacking([(731, 1), (800, 0)]) == ("an event until 730 days, the last of task.times",)
-    assert OS.lacking([(365, 1), (12, 0)]) == ("a time beyond 365 days, the first of task.times",)
+    [late] = OS.lacking([(731, 1), (800, 0)])
+    assert late == "an event until the last of task.times, 730 days (are the times in days?)"
+    [early] = OS.lacking([(365, 1), (12, 0)])
+    assert early == "a time beyond the first of task.times, 365 days (are the times in days?)"

@@ -103,13 +103,13 @@ class SurvivalTask(Task):
 
         Times in another unit than ``times`` do: days taken for months all end after the last.
         """
-        until = self.times[-1]
+        until, unit = self.times[-1], f"{self.unit} (are the times in {self.unit}?)"
         if not any(event for _, event in labels):
             return ("an event",)
         if not any(event and time <= until for time, event in labels):
-            return (f"an event until {until:g} {self.unit}, the last of task.times",)
+            return (f"an event until the last of task.times, {until:g} {unit}",)
         if not any(time > self.times[0] for time, _ in labels):
-            return (f"a time beyond {self.times[0]:g} {self.unit}, the first of task.times",)
+            return (f"a time beyond the first of task.times, {self.times[0]:g} {unit}",)
         return ()
 
     def in_words(self, label: Label) -> str:
