@@ -27,6 +27,7 @@ TASKS = (
 )
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
 NUMBERS = st.floats(allow_infinity=False) | st.integers(0, 3).map(float)
+LABELS = NUMBERS.map(lambda number: number + 0.0)  # whole labels are written as integers: no -0
 
 
 @st.composite
@@ -39,7 +40,7 @@ def tables(draw):
         patient_id=NAMES,
         site=NAMES,
         fold=st.integers(0, 9),
-        label=st.tuples(*[NUMBERS] * len(task.label_names)),
+        label=st.tuples(*[LABELS] * len(task.label_names)),
         outputs=st.tuples(*[NUMBERS] * len(task.output_names)),
         possible=st.none() | sets.map(lambda found: tuple(sorted(found))),
         ood=st.none() | st.floats(0, 100),
