@@ -46,6 +46,17 @@ def test_numbers_are_standardised_and_words_are_one_hot():
     assert found[:, 6] == pytest.approx([-0.25, -0.25, -0.25, 0.75])
 
 
+def test_numbers_far_from_all_in_training_are_named():
+    known = covariates(("age", "sex"), {"a": ("60", "f"), "b": ("70", "m"), "c": ("", "f")})
+    encoding = known.encoding(known.sums("abc"))
+    new = {"x": (25550.0, "f"), "y": (114.0, "m"), "z": (None, "new"), "w": (15.1, None)}
+    assert encoding.far_numbers(new) == ["age 25550.0 (x)"]
+    assert encoding.far_numbers({"v": (14.9, "f"), "u": (116.0, "f")}) == [
+        "age 116.0 (u)",
+        "age 14.9 (v)",
+    ]
+
+
 @given(rows=st.lists(cells, min_size=1, max_size=30), cut=st.integers(0, 29), order=st.randoms())
 def test_sums_of_hospitals_encode_as_the_pooled_patients_do(rows, cut, order):
     of = {f"p{number}": row for number, row in enumerate(rows)}

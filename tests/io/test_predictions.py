@@ -27,19 +27,22 @@ TASKS = (
 )
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
 NUMBERS = st.floats(allow_infinity=False) | st.integers(0, 3).map(float)
+LABELS = NUMBERS.map(lambda number: number + 0.0)  # whole labels are written as integers: no -0
 
 
 @st.composite
 def tables(draw):
     task = draw(st.sampled_from(TASKS))
+    n_classes = len(getattr(task, "classes", ()))
+    sets = st.sets(st.integers(0, n_classes - 1)) if n_classes else st.just(())
     prediction = st.builds(
         Prediction,
         patient_id=NAMES,
         site=NAMES,
         fold=st.integers(0, 9),
-        label=st.tuples(*[NUMBERS] * len(task.label_names)),
+        label=st.tuples(*[LABELS] * len(task.label_names)),
         outputs=st.tuples(*[NUMBERS] * len(task.output_names)),
-        possible=st.none() | st.sets(st.integers(0, 2)).map(lambda found: tuple(sorted(found))),
+        possible=st.none() | sets.map(lambda found: tuple(sorted(found))),
         ood=st.none() | st.floats(0, 100),
     )
     return task, draw(st.lists(prediction, max_size=20))
@@ -91,6 +94,7 @@ def test_missing_predictions_are_refused_with_the_remedy(tmp_path) -> None:
         "patient_id,site,fold\nP1,A,0\n",
         "patient_id,site,fold,label,probability,set,ood\nP1,A,0,1,high,,\n",
         "patient_id,site,fold,time,event,risk,set,ood\nP1,A,0,1,1,0.5,,\n",
+        "patient_id,site,fold,label,probability,set,ood\nP1,A,0,1,0.5,0|2,\n",
     ],
 )
 def test_malformed_predictions_are_refused_by_name(tmp_path, text) -> None:

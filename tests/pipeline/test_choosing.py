@@ -60,6 +60,12 @@ def test_the_models_are_read_with_the_options_chosen(run):
     assert module.learning_rate == 0.03
 
 
+def test_the_report_says_how_options_were_chosen(run):
+    said = run.report.read_text()
+    assert "3 (of patients, one tests, the next picks the checkpoint, seed 0)" in said
+    assert "options chosen by 3 inner folds" in said
+
+
 def test_inner_models_leave_nothing(run):
     assert not list(run.path.glob("pooled/fold-*/inner"))
 
@@ -71,11 +77,22 @@ def test_inner_models_leave_nothing(run):
         ("choose={trainer.learning_rat:[1,2]}", "Did you mean trainer.learning_rate?"),
         ("choose={trainer.learning_rate:[]}", "trainer.learning_rate has no values"),
         ("choose={trainer.learning_rate:[-1]}", "trainer.learning_rate is -1"),
+        ("choose={trainer.balance:[none,weights]}", "trainer.balance changes the loss itself"),
+        ("choose={trainer.survival_loss:[hazard,cox]}", "survival_loss changes the loss itself"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(toy_study, tmp_path, capsys, option, said):
     assert main(["train", *toy_study.options(tmp_path / "run", option)]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_patients_for_inner_folds_stop_before_training(toy_study, tmp_path, capsys):
+    options = toy_study.options(tmp_path / "run", RATES, "splits.inner_folds=9")
+    assert main(["train", *options]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "choose: splits.inner_folds=9 among the 16 patients whom fold 0 does not test" in said
+    assert "class 0 has 8 patients" in said
     assert not (tmp_path / "run").exists()
 
 

@@ -224,6 +224,10 @@ def test_a_fused_model_predicts_other_patients_with_their_covariates(
     assert "no patient trained on has sex 'x' (q01)" in " ".join(capsys.readouterr().out.split())
     older = predicted("two", age="90")[1]
     assert all(float(one) < float(other) for one, other in zip(before, older, strict=True))
+    capsys.readouterr()
+    assert predicted("days", age="900")[0] == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "fold-0: age 900.0 (q00, q01) is more than 10 standard deviations" in said
     assert predicted("three", age="old") == (2, [])
     assert "'age' holds words (q00 'old'" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()

@@ -66,7 +66,8 @@ def test_known_labels_make_it_an_external_test(external):
     assert found["auroc"]["value"] > 0.8  # the planted signal is the same
     assert {"far", "further"} == set(found["sites"])
     assert external.report.exists()
-    assert read_json(external.path / "run.json")["inputs"]["models_of"]
+    source = read_json(external.path / "run.json")["inputs"]["models_of"]
+    assert f"each has the mean of the 3 models of {source}" in external.report.read_text()
 
 
 def test_thresholds_are_those_of_the_run_that_made_the_models(federated_run, external):
@@ -106,6 +107,20 @@ def test_patients_trained_on_are_refused_by_name(federated_run, toy_study, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_patient_trained_on_is_known_in_other_capitals(
+    federated_run, others, tmp_path, table, capsys
+):
+    """Of another slide, so that the name alone says it."""
+    rows = table(others.cohort)
+    rows[0]["patient_id"] = "P00"
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text("\n".join(lines) + "\n")
+    assert main(options(federated_run, replace(others, cohort=cohort), tmp_path / "run")) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "patients P00 are also in the cohort that the models were trained on" in said
+
+
 def test_a_slide_trained_on_under_another_name_is_refused(
     federated_run, toy_study, tmp_path, table, capsys
 ):
@@ -125,6 +140,16 @@ def test_a_slide_trained_on_under_another_name_is_refused(
     said = " ".join(capsys.readouterr().err.split())
     assert "look like one glass" in said
     assert "slide new-p00" in said
+
+
+def test_an_arm_of_which_no_model_is_kept_names_those_with_one(
+    federated_run, others, tmp_path, capsys
+):
+    named = options(federated_run, others, tmp_path / "run", "arm=baseline")
+    assert main(named) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "arm baseline" in said
+    assert "no model is kept of it; choose another of federated, " in said
 
 
 def test_features_made_otherwise_are_refused(federated_run, others, tmp_path, capsys, table):

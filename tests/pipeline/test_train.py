@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from histofed.cli import main
 from histofed.io.runs import RunFolder, read_json
+from histofed.io.splits import read_splits, write_splits
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,11 @@ def test_too_few_folds_are_refused(toy_study, tmp_path, capsys):
     assert "splits.n_folds is 2" in capsys.readouterr().err
     assert main(["train", *toy_study.options(tmp_path / "run", "splits.n_folds=13")]) == 2
     assert "12 patients" in capsys.readouterr().err
+
+
+def test_the_report_names_the_folds_that_were_used(trained, toy_study, tmp_path):
+    file = tmp_path / "one.csv"
+    write_splits(file, read_splits(trained.splits)[:1])
+    options = toy_study.options(tmp_path / "run", "splits.scheme=file", f"splits.file={file}")
+    assert main(["train", *options]) == 0
+    assert f"1 (from {file})" in RunFolder(tmp_path / "run").report.read_text(encoding="utf-8")

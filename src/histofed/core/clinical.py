@@ -6,7 +6,6 @@ What numbers a cell becomes is learned from the training patients of a fold alon
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from histofed.core.clinical_encoding import (
     column_sums,
 )
 from histofed.core.cohort import some
-from histofed.core.tasks.base import MISSING, plain
+from histofed.core.tasks.base import MISSING, is_number, plain
 from histofed.core.words import counted
 from histofed.errors import CohortError
 
@@ -118,7 +117,7 @@ def covariates(
 
 def _all_numbers(name: str, cell_of: Mapping[str, str], *, may_be_words: bool) -> bool:
     """Return whether a column holds numbers rather than words; a mixture is refused by name."""
-    odd = [patient for patient, cell in cell_of.items() if not _is_number(cell)]
+    odd = [patient for patient, cell in cell_of.items() if not is_number(cell)]
     if odd and len(odd) == len(cell_of) and not may_be_words:
         msg = f"clinical column {name!r} holds words ({_said(odd, cell_of)}), and held numbers "
         msg += "when the model was trained; correct the table"
@@ -136,10 +135,3 @@ def _all_numbers(name: str, cell_of: Mapping[str, str], *, may_be_words: bool) -
 
 def _said(patients: Sequence[str], cell_of: Mapping[str, str]) -> str:
     return some([f"{patient} {cell_of[patient]!r}" for patient in patients], most=3)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False

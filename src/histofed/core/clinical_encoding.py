@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING, Any
 from histofed.core.cohort import some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+FAR = 10
+"""Standard deviations from the training patients' mean beyond which a number is in doubt: an age in
+days, or 9999 for "not known"."""
 
 Value = float | str | None
 """Number or word of a patient; None where it is not known."""
@@ -114,8 +118,12 @@ class NumberCode:
         return ((number,) if self.std else ()) + _missing(self, value)
 
     def is_new(self, value: Value) -> bool:
-        """Whether the training patients said nothing of the kind; a number always is."""
+        """Whether the training patients have nothing of the kind; numbers are all of one."""
         return False
+
+    def is_far(self, value: Value) -> bool:
+        """Whether it is beyond all that the training patients let expect."""
+        return bool(value is not None and self.std and abs(self.encode(value)[0]) > FAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,10 @@ class WordCode:
         """Whether no training patient has this word."""
         return value is not None and value not in self.shares
 
+    def is_far(self, value: Value) -> bool:
+        """Words are not far from one another."""
+        return False
+
     @property
     def _used(self) -> tuple[str, ...]:
         return tuple(word for word, share in self.shares.items() if share < 1)
@@ -195,12 +207,23 @@ class Encoding:
 
     def new_words(self, values_of: Mapping[str, Sequence[Value]]) -> list[str]:
         """Return, for people, the words of some patients that no training patient has."""
-        new: dict[str, list[str]] = {}
+        return self._said(values_of, lambda code, value: code.is_new(value))
+
+    def far_numbers(self, values_of: Mapping[str, Sequence[Value]]) -> list[str]:
+        """Return, for people, numbers of some patients that are far from all in training."""
+        return self._said(values_of, lambda code, value: code.is_far(value))
+
+    def _said(
+        self,
+        values_of: Mapping[str, Sequence[Value]],
+        odd: Callable[[NumberCode | WordCode, Value], bool],
+    ) -> list[str]:
+        found: dict[str, list[str]] = {}
         for patient, values in values_of.items():
             for code, value in zip(self.codes, values, strict=True):
-                if code.is_new(value):
-                    new.setdefault(f"{code.name} {value!r}", []).append(patient)
-        return [f"{said} ({some(patients)})" for said, patients in sorted(new.items())]
+                if odd(code, value):
+                    found.setdefault(f"{code.name} {value!r}", []).append(patient)
+        return [f"{said} ({some(patients)})" for said, patients in sorted(found.items())]
 
     def record(self) -> list[dict[str, Any]]:
         """Return it as plain data; `encoding_of` reads it."""

@@ -12,6 +12,7 @@ import csv
 import math
 from typing import TYPE_CHECKING
 
+from histofed.core.tasks import BinaryTask, MulticlassTask
 from histofed.core.types import Prediction
 from histofed.errors import CohortError
 from histofed.io.tables import open_text, write_rows
@@ -76,7 +77,7 @@ def _prediction(row: dict[str, str], task: Task) -> Prediction:
         fold=int(row["fold"]),
         label=tuple(_number(row[name]) for name in task.label_names),
         outputs=tuple(_number(row[name]) for name in task.output_names),
-        possible=_set(row["set"]),
+        possible=_set(row["set"], task),
         ood=float(row["ood"]) if row["ood"] else None,
     )
 
@@ -85,7 +86,12 @@ def _number(cell: str) -> float:
     return float(cell) if cell else math.nan
 
 
-def _set(cell: str) -> tuple[int, ...] | None:
+def _set(cell: str, task: Task) -> tuple[int, ...] | None:
     if cell in ("", "none"):
         return () if cell else None
-    return tuple(int(number) for number in cell.split("|"))
+    found = tuple(int(number) for number in cell.split("|"))
+    n_classes = len(task.classes) if isinstance(task, BinaryTask | MulticlassTask) else 0
+    if not set(found) <= set(range(n_classes)):
+        msg = f"set {cell!r} of {n_classes} classes"
+        raise ValueError(msg)
+    return found

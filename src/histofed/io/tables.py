@@ -53,9 +53,9 @@ def read_cohort(path: Path, task: Task, *, keep_unknown: bool = False) -> Cohort
     owner: dict[Path, str] = {}
     unknown: Label = (math.nan,) * len(task.label_names)
     for slide, cells, where in _cohort_rows(path, task, lacking=keep_unknown):
-        plain = unicodedata.normalize("NFC", slide.patient_id).casefold()
-        if spelled.setdefault(plain, slide.patient_id) != slide.patient_id:
-            msg = f"{where}: also written {spelled[plain]!r}; two spellings of one patient could "
+        earlier = spelled.setdefault(one_spelling(slide.patient_id), slide.patient_id)
+        if earlier != slide.patient_id:
+            msg = f"{where}: also written {earlier!r}; two spellings of one patient could "
             msg += "be in training and in test: write the name in one way"
             raise CohortError(msg)
         if slide.path and owner.setdefault(slide.path, slide.patient_id) != slide.patient_id:
@@ -82,6 +82,11 @@ def read_cohort(path: Path, task: Task, *, keep_unknown: bool = False) -> Cohort
         msg = f"{path}: no row has a known value in {_asked(task)}"
         raise CohortError(msg)
     return Cohort(name=path.resolve().parent.name, slides=tuple(slides), labels=labels)
+
+
+def one_spelling(patient_id: str) -> str:
+    """Return what two spellings of one patient have in common."""
+    return unicodedata.normalize("NFC", patient_id).casefold()
 
 
 def _asked(task: Task) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histofed.core.splits import NestedFold
-from histofed.errors import ConfigError
+from histofed.errors import CohortError, ConfigError
 from histofed.io.runs import write_json
 from histofed.io.tables import write_rows
 from histofed.mil.data import BagDataModule
@@ -37,6 +37,9 @@ CHOSEN = "chosen.json"
 """Beside a fold's model: the options that it was trained with, where they were chosen."""
 
 MAY_BE_CHOSEN = ("aggregator.", "trainer.")
+
+CHANGE_THE_LOSS = ("trainer.balance", "trainer.survival_loss")
+"""Options of which each value has a loss of its own: the lowest of them says nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ def candidates(config: TrainConfig) -> list[Candidate]:
             msg = f"choose: {name} is not chosen by folds; only options of the aggregator and the "
             msg += "trainer are"
             raise ConfigError(msg)
+        if name in CHANGE_THE_LOSS:
+            msg = f"choose: {name} changes the loss itself, and options are chosen by their loss; "
+            msg += f"run once with each value ({name}=...) and compare the reports"
+            raise ConfigError(msg)
         if not values:
             msg = f"choose: {name} has no values; give some, as in choose={{{name}:[...]}}"
             raise ConfigError(msg)
@@ -82,6 +89,39 @@ def n_fits(config: TrainConfig, n_folds: int) -> int:
     return several * config.splits.inner_folds * n_folds
 
 
+def inner_folds(study: Study, fold: Fold) -> tuple[Fold, ...]:
+    """Return the folds that choose the options of one fold, of those whom it does not test.
+
+    Raises
+    ------
+    CohortError
+        Too few of them, or of their sites or classes, for ``splits.inner_folds``.
+    """
+    patients = sorted((*fold.train, *fold.select))
+    try:
+        inner = deal_again(study.config.splits, study, patients)
+    except CohortError as error:
+        msg = (
+            f"choose: splits.inner_folds={study.config.splits.inner_folds} among the "
+            f"{len(patients)} patients whom fold {fold.number} does not test: {error} (the folds "
+            "meant are splits.inner_folds)"
+        )
+        raise CohortError(msg) from error
+    return NestedFold(fold, tuple(inner)).inner
+
+
+def check_inner_folds(study: Study) -> None:
+    """Stop before any work where options are chosen and the inner folds cannot be made.
+
+    Raises
+    ------
+    CohortError
+        As `inner_folds`.
+    """
+    for fold in study.folds if study.config.choose else ():
+        inner_folds(study, fold)
+
+
 def choose(
     study: Study, fold: Fold, *, folder: Path, step: Callable[..., None], fused: bool = False
 ) -> Study:
@@ -93,8 +133,7 @@ def choose(
     """
     if not study.config.choose:
         return study
-    patients = sorted((*fold.train, *fold.select))
-    inner = NestedFold(fold, tuple(deal_again(study.config.splits, study, patients))).inner
+    inner = inner_folds(study, fold)
     tried = candidates(study.config)
     losses = [
         _mean_loss(replace(study, config=each.config), inner, folder=folder, step=step, fused=fused)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.clinical import covariates
-from histofed.core.clinical_encoding import add_sums, encoding_of
+from histofed.core.clinical_encoding import FAR, add_sums, encoding_of
 from histofed.errors import ConfigError
 from histofed.io.clinical import read_cells
 from histofed.io.tables import COHORT_COLUMNS
@@ -77,7 +77,7 @@ def with_covariates(study: Study, fold: Fold) -> Study:
 
 
 def say_new_words(study: Study, fold: Fold) -> None:
-    """Say which words of a fold's other patients no training patient has."""
+    """Say what of a fold's other patients is unlike all training patients."""
     if study.encoding and study.covariates:
         values_of = study.covariates.values_of
         others = {patient: values_of[patient] for patient in (*fold.select, *fold.test)}
@@ -87,6 +87,11 @@ def say_new_words(study: Study, fold: Fold) -> None:
 def _say_new(encoding: Encoding, values_of: Mapping[str, Sequence[Value]], *, where: str) -> None:
     for word in encoding.new_words(values_of):
         terminal.say(f"{where}: no patient trained on has {word}; it counts as the mean patient's")
+    for number in encoding.far_numbers(values_of):
+        said = (
+            f"{where}: {number} is more than {FAR} standard deviations from the patients trained "
+        )
+        terminal.say(said + "on; is it in their unit, and no word for 'not known'?")
 
 
 def learned(study: Study, patients: Collection[str]) -> Encoding:

@@ -265,10 +265,14 @@ def _columns(run: RunFolder, asked: Asked, task: Task, rows: Rows) -> dict[str, 
     Raises
     ------
     ConfigError
-        The task has no AUROC to compare within a confounder.
+        The task has no threshold to set, or no AUROC to compare within a confounder.
     CohortError
         A column is missing.
     """
+    if asked.sensitivity is not None and not isinstance(task, BinaryTask):
+        msg = f"sensitivity={asked.sensitivity:g}: a threshold is set for binary tasks, and "
+        msg += f"{task.name} is {task.kind}; leave it out"
+        raise ConfigError(msg)
     if asked.confounder is not None and not isinstance(task, BinaryTask):
         msg = f"confounder={asked.confounder}: pairs are compared within a confounder for binary "
         msg += f"tasks, and {task.name} is {task.kind}; look at groups=[{asked.confounder}]"

@@ -33,8 +33,9 @@ def trained_models(run: RunFolder, arm: str) -> dict[str, str]:
     """
     models = read_json(run.path / arm / "models.json")
     if not models:
-        msg = f"arm {arm} of {run.path} is a regression without scores per tile; choose another "
-        msg += f"of {', '.join(run.arms())} (arm=...)"
+        others = [name for name in run.arms() if read_json(run.path / name / "models.json")]
+        msg = f"arm {arm} of {run.path} is a linear regression: it has no scores per tile, and no "
+        msg += f"model is kept of it; choose another of {', '.join(others)} (arm=...)"
         raise ConfigError(msg)
     return models
 

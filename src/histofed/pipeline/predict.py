@@ -24,7 +24,7 @@ from histofed.io.predictions import read_predictions
 from histofed.io.runs import LOCAL, RunFolder
 from histofed.io.splits import read_splits, write_splits
 from histofed.io.store import FeatureStore
-from histofed.io.tables import read_cohort
+from histofed.io.tables import one_spelling, read_cohort
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood
 from histofed.pipeline.asking import task_of
@@ -138,7 +138,8 @@ def check_unseen(trained: Sequence[Fingerprint], new: Sequence[Fingerprint]) -> 
     """
     old_patients = {slide.patient_id for slide in trained}
     new_patients = {slide.patient_id for slide in new}
-    if both := sorted(old_patients & new_patients):
+    old_names = {one_spelling(name) for name in old_patients}
+    if both := sorted(name for name in new_patients if one_spelling(name) in old_names):
         msg = (
             f"patients {some(both)} are also in the cohort that the models were trained on; leave "
             "them out, or rename them if they are other people"

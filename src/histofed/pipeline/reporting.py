@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from histofed.core.words import counted
 from histofed.io.atomic import atomic_path
 from histofed.io.runs import LOCAL
+from histofed.io.splits import read_splits
 from histofed.pipeline.study import stored_config
 from histofed.report.forest import site_figure
 from histofed.report.html import write_report
@@ -162,11 +163,25 @@ def _provenance(run: RunFolder, config: TrainConfig) -> dict[str, str]:
         "commit": stored["commit"] or "installed package",
         "encoder": str(stored["inputs"]["encoder"]),
         "aggregator": str(config.aggregator["_target_"]).rpartition(".")[2],
-        "folds": f"{config.splits.n_folds} (one tests, the next picks the checkpoint), "
-        f"seed {config.splits.seed}",
+        "folds": _folds(run, config),
         "python": stored["python"],
         "packages": ", ".join(f"{name} {version}" for name, version in stored["packages"].items()),
     }
+
+
+def _folds(run: RunFolder, config: TrainConfig) -> str:
+    """Return in words who was tested by which models."""
+    n_folds = len(read_splits(run.splits))
+    if source := run.read()["inputs"].get("models_of"):
+        return f"none of these patients: each has the mean of the {n_folds} models of {source}"
+    splits = config.splits
+    made = {
+        "patients": f"of patients, one tests, the next picks the checkpoint, seed {splits.seed}",
+        "sites": "of whole hospitals, one tests, the next picks the checkpoint",
+        "file": f"from {splits.file}",
+    }[splits.scheme]
+    chosen = f"; options chosen by {splits.inner_folds} inner folds" if config.choose else ""
+    return f"{n_folds} ({made}){chosen}"
 
 
 def _caveats(config: TrainConfig, run: RunFolder) -> tuple[str, ...]:

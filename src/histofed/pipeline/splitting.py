@@ -84,8 +84,8 @@ def check_learnable(who: str, patients: Sequence[str], cohort: Cohort, task: Tas
     Raises
     ------
     CohortError
-        A class or event that nobody has, a question that all answer alike, or a number without
-        two values.
+        A class or event that nobody has, a question that all answer alike, a number without two
+        values, or times that all lie beside those asked.
     """
     if lacking := task.lacking([cohort.labels[patient] for patient in patients]):
         msg = (

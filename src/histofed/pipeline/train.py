@@ -11,7 +11,7 @@ from histofed.mil.data import BagDataModule
 from histofed.mil.module import predict
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood, predictions_of
-from histofed.pipeline.choosing import candidates, choose, n_fits
+from histofed.pipeline.choosing import candidates, check_inner_folds, choose, n_fits
 from histofed.pipeline.clinical import (
     encoded_rows,
     learned,
@@ -41,6 +41,7 @@ def run(config: TrainConfig) -> int:
     """Train and evaluate; return the exit code."""
     candidates(config)  # refused before anything is read
     study = open_study(config)
+    check_inner_folds(study)
     inner = n_fits(config, len(study.folds))
     study.start()
     # An arm of the image alone and one of both choose for themselves.

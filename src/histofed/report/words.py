@@ -14,6 +14,12 @@ POINT_NOTE = (
     "classes are separated perfectly: too few patients to show the uncertainty, not certainty."
 )
 
+FOLDS_NOTE = (
+    "Patients of all folds are compared with one another. A model has seen less of what the patients "
+    "held out from it have more of, and folds are not balanced in each of these; with few patients "
+    "the numbers are therefore somewhat too low, and below chance where there is nothing to find."
+)
+
 
 def cannot(found: Iterable[tuple[str, str | None]]) -> str:
     """Return why cells are empty, each reason once, with the first of whom it is said."""

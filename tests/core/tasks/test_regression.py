@@ -18,7 +18,7 @@ def test_numbers_are_read_and_what_is_not_known_is_no_zero() -> None:
     assert GENES.label({"cd3e": "", "mki67": "nan"}, "row 2") is None
 
 
-@pytest.mark.parametrize("cell", ["high", "inf", "1,5"])
+@pytest.mark.parametrize("cell", ["high", "inf", "1,5", "1e300"])
 def test_what_is_no_number_is_refused_with_its_column(cell) -> None:
     with pytest.raises(CohortError, match=r"row 2: column 'mki67' holds .* not a number"):
         GENES.label({"cd3e": "1", "mki67": cell}, "row 2")

@@ -65,6 +65,14 @@ def test_folds_are_balanced_by_event_and_need_one() -> None:
 
 
 def test_what_labels_cannot_teach_is_named() -> None:
-    assert OS.lacking([(3, 0), (5, 1)]) == ()
+    assert OS.lacking([(366, 0), (5, 1)]) == ()
+    assert OS.lacking([(3, 0), (730, 1)]) == ()
     assert OS.lacking([(3, 0), (5, 0)]) == ("an event",)
     assert OS.lacking([]) == ("an event",)
+
+
+def test_times_of_another_unit_cannot_teach_what_is_asked() -> None:
+    [late] = OS.lacking([(731, 1), (800, 0)])
+    assert late == "an event until the last of task.times, 730 days (are the times in days?)"
+    [early] = OS.lacking([(365, 1), (12, 0)])
+    assert early == "a time beyond the first of task.times, 365 days (are the times in days?)"

@@ -40,7 +40,8 @@ def table(path):
 @pytest.fixture(scope="module", params=KINDS)
 def run(request, finished, tmp_path_factory):
     run = finished(tmp_path_factory.mktemp("kinds"), request.param)
-    options = ["groups=[scanner,sex]", "permutations=20", "sensitivity=0.9", FEW]
+    options = ["groups=[scanner,sex]", "permutations=20", FEW]
+    options += ["sensitivity=0.9"] if request.param == "binary" else []
     assert main(["evaluate", f"run={run.path}", *options]) == 0
     return run
 
@@ -138,6 +139,7 @@ def test_what_cannot_be_asked_is_refused(finished, tmp_path, capsys):
     run = finished(tmp_path, "survival", arms=("pooled",))
     assert "without column shoe" in refused(capsys, run, "groups=[shoe]")
     assert "groups=[sex]" in refused(capsys, run, "confounder=sex")
+    assert "a threshold is set for binary tasks" in refused(capsys, run, "sensitivity=0.9")
     (tmp_path / "cohort.csv").write_text("other")
     message = refused(capsys, run, "groups=[sex]")
     assert "not the cohort table" in message

@@ -20,6 +20,9 @@ NaN where an answer of several is not known; a patient of whom nothing is known 
 
 MISSING = ("", "na", "nan", "unknown")
 
+LARGEST = 1e18
+"""Models compute in float32, in which the square of a larger number is infinite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
@@ -97,19 +100,23 @@ class Task(ABC):
         Raises
         ------
         CohortError
-            It is no finite number.
+            It is no number, or too large to compute with.
         """
         if self.is_missing(cell):
             return math.nan
-        try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            msg = f"{where}: column {column!r} holds {cell!r}, which is not a number; correct the "
-            msg += "table, or add the word to the task's missing list"
+        if not is_number(cell):
+            msg = f"{where}: column {column!r} holds {cell!r}, which is not a number (of at most "
+            msg += f"{LARGEST:g}); correct the table, or add the word to the task's missing list"
             raise CohortError(msg)
-        return value
+        return float(cell)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number that can be computed with."""
+    try:
+        return abs(float(cell)) <= LARGEST  # NaN is not
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

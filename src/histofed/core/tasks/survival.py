@@ -99,8 +99,18 @@ class SurvivalTask(Task):
         return {patient: int(label[1]) for patient, label in labels.items()}
 
     def lacking(self, labels: Collection[Label]) -> tuple[str, ...]:
-        """Return the event where nobody had it."""
-        return () if any(label[1] for label in labels) else ("an event",)
+        """Return the event where nobody had it, or where all times lie beside those asked.
+
+        Times in another unit than ``times`` do: days taken for months all end after the last.
+        """
+        until, unit = self.times[-1], f"{self.unit} (are the times in {self.unit}?)"
+        if not any(event for _, event in labels):
+            return ("an event",)
+        if not any(event and time <= until for time, event in labels):
+            return (f"an event until the last of task.times, {until:g} {unit}",)
+        if not any(time > self.times[0] for time, _ in labels):
+            return (f"a time beyond the first of task.times, {self.times[0]:g} {unit}",)
+        return ()
 
     def in_words(self, label: Label) -> str:
         """Return time and how it ended."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from histofed.report.forest import Row, forest_figure
 from histofed.report.model import Section, Table, picture
-from histofed.report.words import p_words
+from histofed.report.words import FOLDS_NOTE, p_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
         Section(
             heading="Question by question",
             paragraph="A patient counts in a question only if the answer is known: what was not "
-            "tested is not negative.",
+            f"tested is not negative. {FOLDS_NOTE}",
             tables=(
                 Table(
                     columns=("question", "patients", "positive", "AUROC", "p", "adjusted p"),
