@@ -15,9 +15,10 @@ POINT_NOTE = (
 )
 
 FOLDS_NOTE = (
-    "Patients of all folds are compared with one another. A model has seen less of what the patients "
-    "held out from it have more of, and folds are not balanced in each of these; with few patients "
-    "the numbers are therefore somewhat too low, and below chance where there is nothing to find."
+    "Patients of all folds are compared with one another. A model has seen less of what the "
+    "patients held out from it have more of, and folds are not balanced in each of these; with few "
+    "patients the numbers are therefore somewhat too low, and below chance where there is nothing "
+    "to find."
 )
 
 
