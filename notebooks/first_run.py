@@ -42,11 +42,15 @@ print(slide.record.recipe)
 # Every patient once, by the model of the fold that held the patient out.
 
 # %%
+from histofed.io.predictions import read_predictions
 from histofed.io.runs import RunFolder
-from histofed.io.tables import read_predictions
+from histofed.pipeline.asking import task_of
+from histofed.pipeline.study import stored_config
 
-for prediction in read_predictions(RunFolder(run).predictions("federated"))[:4]:
-    print(prediction)
+folder = RunFolder(run)
+task = task_of(stored_config(folder).task)
+for prediction in read_predictions(folder.predictions("federated"), task=task)[:4]:
+    print(prediction.patient_id, task.in_words(prediction.label), prediction.outputs)
 
 # %% [markdown]
 # ## Raw scores of one slide
