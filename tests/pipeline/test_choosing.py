@@ -99,3 +99,14 @@ def test_too_few_patients_for_inner_folds_stop_before_training(toy_study, tmp_pa
 def test_hospitals_do_not_choose_together(toy_study, tmp_path, capsys):
     assert main(["federate", *toy_study.options(tmp_path / "run", RATES)]) == 2
     assert "hospitals cannot choose" in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_patients_are_predicted_with_the_options_chosen(run, toy_study_of, tmp_path):
+    others = toy_study_of(tmp_path / "others", sites=("far", "further"), prefix="q", seed=11)
+    out = RunFolder(tmp_path / "out")
+    new = [f"cohort={others.cohort}", f"features={others.features}", f"out={out.path}"]
+    assert main(["predict", f"run={run.path}", *new]) == 0
+    _, module = fold_model(out, "pooled", 0, dim=16)
+    _, origin = fold_model(run, "pooled", 0, dim=16)
+    for name, tensor in origin.state_dict().items():
+        assert tensor.equal(module.state_dict()[name])

@@ -192,3 +192,10 @@ def test_a_run_knows_its_slides(federated_run, toy_study, table):
         assert slide.n_tiles == len(features)
         np.testing.assert_allclose(slide.mean_D, features.mean(axis=0), rtol=1e-6)
         assert slide.digest == ""  # bags of one table share its digest
+
+
+def test_a_run_of_predictions_names_the_run_that_made_its_models(
+    federated_run, others, external, tmp_path, capsys
+):
+    assert main(options(external, others, tmp_path / "run")) == 2
+    assert f"run={federated_run.path.resolve()}" in "".join(capsys.readouterr().err.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from histofed.errors import CohortError
@@ -66,7 +67,7 @@ class Cohort:
         """Patients in the order of their first slide."""
         return tuple(dict.fromkeys(slide.patient_id for slide in self.slides))
 
-    @property
+    @cached_property
     def site_of(self) -> dict[str, str]:
         """``patient_id`` -> site."""
         return {slide.patient_id: slide.site for slide in self.slides}

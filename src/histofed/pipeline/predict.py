@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from histofed.core.cohort import some
 from histofed.core.leakage import check_no_leakage, find_twins, patient_means
 from histofed.core.splits import Fold
-from histofed.errors import CohortError, StoreError
+from histofed.errors import CohortError, ConfigError, StoreError
 from histofed.io.atomic import file_digest
 from histofed.io.fingerprints import read_fingerprints, write_fingerprints
 from histofed.io.predictions import read_predictions
@@ -28,6 +28,7 @@ from histofed.io.tables import one_spelling, read_cohort
 from histofed.pipeline import evaluate, terminal
 from histofed.pipeline.arms import Arm, ood
 from histofed.pipeline.asking import task_of
+from histofed.pipeline.choosing import CHOSEN
 from histofed.pipeline.clinical import bags_for
 from histofed.pipeline.models import fold_model, trained_models, weights_of
 from histofed.pipeline.study import (
@@ -71,8 +72,10 @@ def run(config: PredictConfig) -> int:
     source, out = RunFolder(Path(config.run)), RunFolder(Path(config.out))
     arm = chosen_arm(source, config.arm)
     trained_models(source, arm)  # refused where there are none
+    check_trained_here(source)
     check_folder(out, overwrite=config.overwrite, option="out")
-    stored, task = stored_config(source), task_of(stored_config(source).task)
+    stored = stored_config(source)
+    task = task_of(stored.task)
     patients = new_patients(config, task, source)
     trained = read_fingerprints(source.fingerprints)
     check_unseen(trained, patients.fingerprints)
@@ -90,6 +93,20 @@ def run(config: PredictConfig) -> int:
     following = f"histofed explain run={out.path}"
     terminal.closing("predicted", facts, next_command=following)
     return 0
+
+
+def check_trained_here(source: RunFolder) -> None:
+    """Refuse a run of `predict` itself: it does not know whom its models were trained on.
+
+    Raises
+    ------
+    ConfigError
+        The run to name in its place is told.
+    """
+    if origin := source.read()["inputs"].get("models_of"):
+        msg = f"{source.path} holds predictions of other patients, by the models of another run; "
+        msg += f"name that one (run={origin})"
+        raise ConfigError(msg)
 
 
 def new_patients(config: PredictConfig, task: Task, source: RunFolder) -> NewPatients:
@@ -211,9 +228,7 @@ def _predict(
             own = arm.removeprefix(LOCAL) if arm.startswith(LOCAL) else None
             knows = [p for p in fold.train if own in (None, site_of.get(p))]
             weights, module = fold_model(source, arm, fold.number, dim=dim)
-            copy = out.fold(arm, fold.number) / weights.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(weights, copy)
+            _copy_model(weights, out.fold(arm, fold.number))
             bags = BagDataset(patients.seen[fold.number].values())
             made.add(
                 fold.number,
@@ -223,3 +238,11 @@ def _predict(
             )
             step(note=f"{arm}, fold {fold.number + 1}")
     made.write()
+
+
+def _copy_model(weights: Path, folder: Path) -> None:
+    """Copy a fold's model, with the options that were chosen for it where some were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (weights, weights.with_name(CHOSEN)):
+        if file.exists():
+            shutil.copyfile(file, folder / file.name)
