@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +10,11 @@ from histofed.core.cohort import Cohort
 from histofed.core.splits import (
     Fold,
     NestedFold,
-    check_classes,
-    check_covered,
     deal,
     external,
     nested,
     rotate,
+    select_inside,
 )
 from histofed.core.types import Slide
 from histofed.errors import CohortError
@@ -216,28 +214,18 @@ def test_an_external_cohort_is_tested_by_every_model_and_selects_none() -> None:
         external(fold_of | {"P000": 1}, ["P000"])
 
 
-@pytest.mark.parametrize(
-    ("roles", "said"),
-    [
-        ({"select": ("P2", "P3")}, r"fold 1: nobody in select \(P2, P3\) has label 1"),
-        ({"test": ()}, "nobody has the role test"),
-    ],
-)
-def test_one_class_only_in_a_role_is_refused_with_its_patients(roles, said) -> None:
-    label_of = {"P0": 0, "P1": 1, "P2": 0, "P3": 0, "P4": 0, "P5": 1, "P6": 1}
-    good = {"train": ("P0", "P1"), "select": ("P2", "P6"), "test": ("P4", "P5")}
-    check_classes(Fold(number=1, **good), label_of)
-    with pytest.raises(CohortError, match=said):
-        check_classes(Fold(number=1, **good | roles), label_of)
-
-
-def test_folds_of_another_cohort_are_refused_by_name() -> None:
-    folds = [Fold(number=0, train=("P1",), select=("P2",), test=("P3",))]
-    check = partial(check_covered, folds)
-    check(["P1", "P2", "P3"])
-    with pytest.raises(CohortError, match="names P3, who are not in the cohort"):
-        check(["P1", "P2"])
-    with pytest.raises(CohortError, match="says nothing of P4"):
-        check(["P1", "P2", "P3", "P4"])
-    with pytest.raises(CohortError, match="tests nobody"):
-        check_covered([Fold(number=0, train=("P1",), select=("P2",), test=())], ["P1", "P2"])
+@given(st.integers(3, 6), st.integers(2, 5), st.integers(0, 3))
+def test_selection_inside_comes_from_every_site_that_trains(n_sites, n_each, seed):
+    site_of = {f"{s}{p}": str(s) for s in range(n_sites) for p in range(2 * n_each)}
+    label_of = {name: int(name[-1]) % 2 for name in site_of}
+    for tested in range(n_sites):
+        test = tuple(sorted(p for p in site_of if site_of[p] == str(tested)))
+        rest = tuple(sorted(p for p in site_of if p not in test))
+        fold = Fold(number=tested, train=rest[1:], select=rest[:1], test=test)
+        found = select_inside(fold, label_of, site_of, n_folds=n_sites, seed=seed)
+        assert (found.number, found.test) == (tested, test)
+        assert sorted((*found.train, *found.select)) == list(rest)
+        assert {site_of[p] for p in found.train} == {site_of[p] for p in rest}
+        assert {label_of[p] for p in found.select} == {0, 1}
+        if n_each >= max(3, n_sites - 1):
+            assert {site_of[p] for p in found.select} == {site_of[p] for p in rest}

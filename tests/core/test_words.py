@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from histofed.core.words import counted
+from histofed.core.words import counted, sized
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,21 @@ def test_a_plural_of_its_own() -> None:
         "1 slide that others do",
         "2 slides that others do",
     ]
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "said"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (1_540_000, "1.54 MB"),
+        (999_499, "999 kB"),
+        (999_500, "1 MB"),
+        (210_917_289, "211 MB"),
+        (999_500_000_000, "1.00 TB"),
+        (4_200_000_000_000_000, "4,200.00 TB"),
+    ],
+)
+def test_bytes_have_three_digits(n_bytes: int, said: str) -> None:
+    assert sized(n_bytes) == said

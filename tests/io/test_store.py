@@ -213,7 +213,7 @@ def test_the_digest_depends_on_every_field_of_the_recipe(name) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(TileSpec)])
 def test_the_digest_depends_on_every_field_of_the_tile_spec(name) -> None:
     changes = {"size_px": 256, "mpp": 0.5000001, "overlap_px": 17, "min_tissue": 0.49}
-    changes["min_tissue_um2"] = 1.0
+    changes |= {"min_tissue_um2": 1.0, "images": "cells"}
     spec = replace(RECORD.recipe.spec, **{name: changes[name]})
     recipe = replace(RECORD.recipe, spec=spec)
     assert recipe.digest != RECORD.recipe.digest

@@ -7,7 +7,7 @@ fold, so no reported number was used to choose anything. `Fold` cannot be made o
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -186,6 +186,41 @@ def rotate(fold_of: Mapping[str, int]) -> list[Fold]:
     return folds
 
 
+def select_inside(
+    fold: Fold,
+    label_of: Mapping[str, int],
+    site_of: Mapping[str, str],
+    *,
+    n_folds: int,
+    seed: int,
+    cohort: str = "(unnamed)",
+    needed: Collection[int] | None = None,
+) -> Fold:
+    """Return the fold with its checkpoint picked by patients of every site that trains.
+
+    Where sites are tested whole, so is the one that would pick the checkpoint: hospitals that train
+    together then have nobody to pick a round on. Training and selection patients are dealt anew, by
+    label and site, into one group fewer than there are folds (but 3 at least), the first of which
+    picks.
+
+    Raises
+    ------
+    CohortError
+        As `deal`.
+    """
+    rest = {patient: label_of[patient] for patient in (*fold.train, *fold.select)}
+    group_of = deal(
+        rest,
+        max(MIN_FOLDS, n_folds - 1),
+        seed=seed,
+        site_of=site_of,
+        cohort=f"{cohort}, fold {fold.number} without those it tests",
+        needed=needed,
+    )
+    select = _members(group_of, {0})
+    return replace(fold, train=tuple(sorted(rest.keys() - set(select))), select=select)
+
+
 def nested(
     fold_of: Mapping[str, int], deal_again: Callable[[Sequence[str]], Mapping[str, int]]
 ) -> list[NestedFold]:
@@ -219,56 +254,6 @@ def external(fold_of: Mapping[str, int], tested: Iterable[str]) -> list[Fold]:
         )
         for number in sorted(set(fold_of.values()))
     ]
-
-
-def check_classes(
-    fold: Fold, label_of: Mapping[str, int], *, needed: Collection[int] | None = None
-) -> None:
-    """Stop, by name, if a role lacks a class: it could not be learned, selected on or reported.
-
-    Raises
-    ------
-    CohortError
-        A role without patients, or whose patients lack a class.
-    """
-    for role in ROLES:
-        patients: tuple[str, ...] = getattr(fold, role)
-        wanted = set(label_of.values()) if needed is None else set(needed)
-        if not patients:
-            msg = f"fold {fold.number}: nobody has the role {role}; use fewer folds, or give some "
-            msg += "patients that role in the split file"
-            raise CohortError(msg)
-        if lacking := sorted(wanted - {label_of[p] for p in patients}):
-            msg = (
-                f"fold {fold.number}: nobody in {role} ({some(patients)}) has "
-                f"label {some([str(label) for label in lacking])}; use fewer folds, or move "
-                "patients in the split file"
-            )
-            raise CohortError(msg)
-
-
-def check_covered(folds: Iterable[Fold], patients: Iterable[str]) -> None:
-    """Stop, by name, if folds made elsewhere are not of this cohort.
-
-    Raises
-    ------
-    CohortError
-        A patient of a fold is not in the cohort, one of the cohort has no role, or nobody is
-        tested.
-    """
-    known, folds = set(patients), list(folds)
-    named = {patient for fold in folds for patient in fold.role_of}
-    if strange := sorted(named - known):
-        msg = f"the split file names {some(strange)}, who are not in the cohort (or whose label is "
-        msg += "not known); remove their rows or use the split file of this cohort"
-        raise CohortError(msg)
-    if absent := sorted(known - named):
-        msg = f"the split file says nothing of {some(absent)}; give them a role or take them out "
-        msg += "of the cohort"
-        raise CohortError(msg)
-    if not any(fold.test for fold in folds):
-        msg = "the split file tests nobody; give some patients the role test"
-        raise CohortError(msg)
 
 
 def _members(fold_of: Mapping[str, int], folds: set[int]) -> tuple[str, ...]:

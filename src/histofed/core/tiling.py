@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from histofed.core.areas import borders, check_areas
 from histofed.errors import ConfigError, SlideError
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ a 2x one before 10 um pixels. Beyond them a number is probably not microns per p
 
 MAX_ENLARGEMENT = 1.1
 """A slide may be at most this much coarser than the tiles asked of it (0.5032 mpp read as 0.5)."""
+
+
+TilesOfImages = Literal["fields", "cells"]
+"""Of an image of a folder: as many whole tiles as fit, or one around its middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,9 @@ class TileSpec:
         Smallest fraction of a tile that must be tissue, in [0, 1].
     min_tissue_um2
         Smallest area of a tile that must be tissue, square microns, whatever the tile's size.
+    images
+        What the images of a folder are: ``fields`` that are tiled, or ``cells`` with one tile each,
+        around the middle: a larger image is cut, a smaller one padded with white.
     """
 
     size_px: int = 224
@@ -53,6 +61,7 @@ class TileSpec:
     overlap_px: int = 0
     min_tissue: float = 0.5
     min_tissue_um2: float = 0.0
+    images: TilesOfImages = "fields"
 
     def __post_init__(self) -> None:
         """Refuse what no slide could satisfy."""
@@ -77,6 +86,10 @@ class TileSpec:
                 f"tiling.min_tissue_um2 must be in 0..{self.side_um**2:g} (the area of a tile in "
                 f"square microns), got {self.min_tissue_um2}"
             )
+            raise ConfigError(msg)
+        if self.images not in get_args(TilesOfImages):
+            known = " or ".join(get_args(TilesOfImages))
+            msg = f"tiling.images must be {known}, got {self.images!r}"
             raise ConfigError(msg)
 
     @property
@@ -196,8 +209,10 @@ def check_size(spec: TileSpec, info: SlideInfo, slide_id: str) -> None:
     Raises
     ------
     SlideError
-        It is narrower or lower than a tile.
+        It, or an image of a folder, is narrower or lower than a tile.
     """
+    if info.images:
+        check_areas(info, slide_id, side_px0=spec.side_px0(info.mpp), padded=spec.images == "cells")
     if not len(full_grid(spec, info)):
         width_um, height_um = (px0 * info.mpp for px0 in info.level_sizes_px[0])
         msg = (
@@ -213,11 +228,12 @@ def full_grid(spec: TileSpec, info: SlideInfo, *, over_border: bool = False) -> 
     """Return the corners of every whole tile of the slide, row by row.
 
     A tile that would hang over the slide's right or lower border is none: part of it was not seen.
+    Of a folder of images, each is tiled from its own corner, and no tile lies in two.
 
     Parameters
     ----------
     over_border
-        Return those tiles instead, at most one column and one row of them.
+        Return those tiles instead, at most one column and one row of them; of images, ask of each.
 
     Returns
     -------
@@ -225,7 +241,25 @@ def full_grid(spec: TileSpec, info: SlideInfo, *, over_border: bool = False) -> 
         Top-left (x, y) in level-0 pixels. The tile of column c and row r starts at
         ``round(c * step)``, ``round(r * step)``: rounding never accumulates.
     """
-    side_px0, step_px0 = spec.side_px0(info.mpp), spec.step_px0(info.mpp)
+    if not info.images:
+        return _grid(spec, info.mpp, (info.width_px0, info.height_px0), over_border=over_border)
+    assert not over_border
+    areas_A4 = np.array(info.areas_px0)
+    if spec.images == "cells":
+        middle_A2 = areas_A4[:, :2] + (areas_A4[:, 2:] - spec.side_px0(info.mpp)) / 2
+        corners_N2 = np.rint(middle_A2).astype(np.int64)
+    else:
+        grids = [_grid(spec, info.mpp, (w, h)) for w, h in areas_A4[:, 2:].tolist()]
+        counts_A = [len(grid) for grid in grids]
+        corners_N2 = np.concatenate(grids) + np.repeat(areas_A4[:, :2], counts_A, axis=0)
+    return corners_N2[np.lexsort(corners_N2.T)]
+
+
+def _grid(
+    spec: TileSpec, mpp: float, size_px0: tuple[int, int], *, over_border: bool = False
+) -> NDArray[np.int64]:
+    """Return the corners of the tiles of one area, from its corner."""
+    side_px0, step_px0 = spec.side_px0(mpp), spec.step_px0(mpp)
 
     def corners(length_px0: int) -> tuple[NDArray[np.int64], int]:
         # A tile that ends within half a pixel of the border is whole: that is rounding.
@@ -235,7 +269,7 @@ def full_grid(spec: TileSpec, info: SlideInfo, *, over_border: bool = False) -> 
         starts: NDArray[np.int64] = np.rint(np.arange(n_whole + n_over) * step_px0).astype(np.int64)
         return starts, n_whole
 
-    (xs, n_columns), (ys, n_rows) = corners(info.width_px0), corners(info.height_px0)
+    (xs, n_columns), (ys, n_rows) = corners(size_px0[0]), corners(size_px0[1])
     grid: NDArray[np.int64] = np.stack(np.meshgrid(xs, ys), axis=-1)
     if over_border:
         over = np.ones(grid.shape[:2], dtype=np.bool_)
@@ -255,10 +289,12 @@ def level_boxes(spec: TileSpec, info: SlideInfo, coords_N2: NDArray[np.int64]) -
     downsamples_2 = np.array(downsamples(info, level))
     length_2 = np.array(info.level_sizes_px[level])
     side_2 = spec.side_px0(info.mpp) / downsamples_2
+    padded = spec.images == "cells"
+    low_N2, high_N2 = borders(info, coords_N2, length_2=length_2, side_2=side_2, padded=padded)
     # A rounded corner may put the last tile up to half a pixel over the border: it is moved back,
     # not cut, so that its side stays exact.
-    start_N2 = np.maximum(np.minimum(coords_N2 / downsamples_2, length_2 - side_2), 0.0)
-    end_N2 = np.minimum(start_N2 + side_2, length_2)
+    start_N2 = np.maximum(np.minimum(coords_N2 / downsamples_2, high_N2 - side_2), low_N2)
+    end_N2 = np.minimum(start_N2 + side_2, high_N2)
     corners_N2 = np.floor(start_N2).astype(np.int64)
     return LevelBoxes(
         level=level,
@@ -266,40 +302,3 @@ def level_boxes(spec: TileSpec, info: SlideInfo, coords_N2: NDArray[np.int64]) -
         sizes_N2=np.minimum(np.ceil(end_N2).astype(np.int64), length_2) - corners_N2,
         boxes_N4=np.concatenate([start_N2 - corners_N2, end_N2 - corners_N2], axis=1),
     )
-
-
-def box_means(
-    image: NDArray[np.generic], coords_N2: NDArray[np.int64], side_px0: float, px0_per_px: float
-) -> NDArray[np.float64]:
-    """Return the mean of a coarse map over each tile, counting cut pixels by their area.
-
-    Parameters
-    ----------
-    image
-        ``(H, W)`` map of the slide; one pixel covers ``px0_per_px`` level-0 pixels a side.
-    """
-    height, width = image.shape
-    integral = np.zeros((height + 1, width + 1))
-    integral[1:, 1:] = image.astype(np.float64).cumsum(axis=0).cumsum(axis=1)
-
-    def integral_at(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Inside a pixel the integral of a piecewise constant map is bilinear: this is exact.
-        row = np.minimum(y.astype(np.int64), height - 1)
-        col = np.minimum(x.astype(np.int64), width - 1)
-        dy, dx = y - row, x - col
-        top = integral[row, col] * (1 - dx) + integral[row, col + 1] * dx
-        bottom = integral[row + 1, col] * (1 - dx) + integral[row + 1, col + 1] * dx
-        return np.asarray(top * (1 - dy) + bottom * dy)
-
-    left = np.clip(coords_N2[:, 0] / px0_per_px, 0, width)
-    top = np.clip(coords_N2[:, 1] / px0_per_px, 0, height)
-    right = np.clip((coords_N2[:, 0] + side_px0) / px0_per_px, 0, width)
-    bottom = np.clip((coords_N2[:, 1] + side_px0) / px0_per_px, 0, height)
-    total = (
-        integral_at(bottom, right)
-        - integral_at(top, right)
-        - integral_at(bottom, left)
-        + integral_at(top, left)
-    )
-    area = (side_px0 / px0_per_px) ** 2
-    return np.asarray(np.clip(total / area, 0.0, None))

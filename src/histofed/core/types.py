@@ -43,6 +43,20 @@ class Slide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedImage:
+    """One image of a folder that is read as a slide, and where it lies in that slide.
+
+    A pixel (x, y) of level 0 is the pixel (x - ``x_px0``, y - ``y_px0``) of the file ``name``.
+    """
+
+    name: str
+    x_px0: int
+    y_px0: int
+    width_px0: int
+    height_px0: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlideInfo:
     """What a reader knows of a slide's geometry.
 
@@ -56,6 +70,11 @@ class SlideInfo:
         As the file says, or None.
     mpp_from
         Who said ``mpp``; None where it is not known.
+    images
+        Of a folder: its images, row by row; between them lies nothing. Empty for a scanned slide.
+    scanned_from_px0
+        Where the scanned part begins. Here pixels are counted from the corner of the whole slide;
+        QuPath counts from here.
     """
 
     mpp: float
@@ -63,6 +82,14 @@ class SlideInfo:
     vendor: str
     objective_power: float | None = None
     mpp_from: MppSource | None = None
+    images: tuple[PlacedImage, ...] = ()
+    scanned_from_px0: tuple[int, int] = (0, 0)
+
+    @property
+    def areas_px0(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Left, top, width and height of what was imaged in one piece: tiles lie in one of them."""
+        images = [(i.x_px0, i.y_px0, i.width_px0, i.height_px0) for i in self.images]
+        return tuple(images) or ((0, 0, self.width_px0, self.height_px0),)
 
     @property
     def mpp_source(self) -> str:

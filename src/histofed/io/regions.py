@@ -1,9 +1,10 @@
 """Regions that people drew: GeoJSON polygons as QuPath writes them, or a picture of the slide.
 
-Coordinates of a GeoJSON file are level-0 pixels (QuPath's export; geometry as in RFC 7946). A ring
-that is not closed is closed by a straight line. Inside of a ring that crosses itself is what a line
-from far away reaches after an odd number of crossings: of an eight, both halves. A mask picture
-covers the whole slide at any size; above 0 is inside.
+Coordinates of a GeoJSON file are level-0 pixels (QuPath's export; geometry as in RFC 7946), from
+where QuPath counts: the corner of what was scanned. A ring that is not closed is closed by a
+straight line. Inside of a ring that crosses itself is what a line from far away reaches after an
+odd number of crossings: of an eight, both halves. A mask picture covers the whole slide at any
+size; above 0 is inside.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def region_mask(
         return _picture_mask(path, shape, mpp=mpp, info=info)
     mask = np.zeros(shape, dtype=np.bool_)
     px_per_px0 = info.mpp / mpp
-    for rings in read_polygons(path, classes=classes):
+    for drawn in read_polygons(path, classes=classes):
+        rings = [ring + info.scanned_from_px0 for ring in drawn]
         if (rings[0].min(axis=0) >= (info.width_px0, info.height_px0)).any():
             msg = f"{path}: a polygon starts at {rings[0].min(axis=0).round().tolist()}, outside "
             msg += f"of the slide's {info.width_px0} x {info.height_px0} level-0 pixels; it is of "

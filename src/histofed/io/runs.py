@@ -14,6 +14,7 @@
       metrics.json           every number of the report
       scores/<slide_id>.h5   raw scores per tile
       heatmaps/  figures/    pictures
+      reviews.sqlite         verdicts of pathologists; a new run here keeps them
       report.html
 """
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histofed.core.evaluation.arms import against, against_chance, by_value, mean_of_arms
+from histofed.core.evaluation.arms import against, against_chance, by_value
 from histofed.core.evaluation.base import Metric, Resampling, attempt, interval
 from histofed.core.evaluation.binary import METRICS, BinaryMeasures
 from histofed.core.evaluation.regression import RegressionMeasures
@@ -33,7 +33,7 @@ def arms(rows_of):
 def test_intervals_are_those_of_the_bootstrap_of_labels_and_probabilities(arms):
     labels = arms[0].label_P
     result = BinaryMeasures().result(arms[0], HOW)
-    mean = mean_of_arms(BinaryMeasures(), arms, HOW)
+    mean = BinaryMeasures().mean_of(arms, HOW)
     for metric in (auroc, auprc, brier):
         expected = bootstrap(metric, labels, arms[0].output_P, n_resamples=300, seed=5)
         assert result.numbers[metric.__name__] == expected

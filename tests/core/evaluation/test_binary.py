@@ -111,7 +111,7 @@ def test_prevalence_delong_and_net_benefit(study):
     rows, picked = study
     details = BinaryMeasures().details(rows, Picked(picked), HOW, sensitivity=None)
     assert details.prevalence == rows.label_P.mean()
-    assert details.delong == delong(rows.label_P, rows.output_P)
+    assert details.delong == delong(rows.label_P, rows.output_P, within_P=rows.folds_P)
     curve = details.net_benefit
     at = 4  # a probability of one quarter: three treated in vain outweigh one rightly
     assert curve.thresholds_T[at] == 0.25
@@ -134,10 +134,10 @@ def test_a_fold_whose_selection_patients_are_of_one_class_is_named(study):
     rows, picked = study
     one = picked.take((picked.folds_P == 0) | (picked.label_P == 1))
     details = BinaryMeasures().details(rows, Picked(one), HOW, sensitivity=None)
-    assert "fold 2" in details.reasons["decision"]
+    assert "fold 1:" in details.reasons["decision"]
     nobody = picked.take(picked.folds_P == 0)
     details = BinaryMeasures().details(rows, Picked(nobody), HOW, sensitivity=None)
-    assert "fold 2: there are none" in details.reasons["decision"]
+    assert "fold 1: there are none" in details.reasons["decision"]
 
 
 def test_one_class_only_is_told_not_raised(rows_of):

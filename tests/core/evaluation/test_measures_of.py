@@ -33,6 +33,23 @@ def test_every_kind_has_metrics_that_say_what_they_mean(task):
     assert all(metric.title and metric.meaning for metric in metrics)
 
 
+@pytest.mark.parametrize(
+    ("number", "counts", "said"),
+    [
+        (0, {"n_patients": 20, "n_positive": 10}, ""),
+        (0, {"n_patients": 19, "n_positive": 10}, "9 negative patients: "),
+        (0, {"n_patients": 6, "n_positive": 1}, "1 positive patient: "),
+        (1, {"n_patients": 40, "n_a": 20, "n_b": 3, "n_c": 17}, "3 b patients: "),
+        (3, {"n_patients": 9, "n_known": 9}, "9 patients: "),
+        (4, {"n_patients": 90, "n_events": 4}, "4 events: "),
+    ],
+)
+def test_few_of_a_kind_are_said(number, counts, said):
+    words = measures_of(TASKS[number]).few(counts)
+    assert words.startswith(said)
+    assert bool(words) == bool(said)
+
+
 def test_what_a_fold_cannot_fix_is_said_of_that_fold(rows_of):
     rows = rows_of([0, 1, 0], [0.1, 0.2, 0.3], folds=[0, 2, 2])
 
@@ -41,7 +58,7 @@ def test_what_a_fold_cannot_fix_is_said_of_that_fold(rows_of):
             raise CohortError("too few")
         return (float(here.output_P.max()),)
 
-    with pytest.raises(CohortError, match="cut: selection patients of fold 1: too few"):
+    with pytest.raises(CohortError, match="cut: selection patients of fold 0: too few"):
         by_fold(rows, Picked(rows), fix, what="cut")
     both = rows.take(np.array([1, 2]))
     assert by_fold(both, Picked(rows), fix, what="cut") == {2: (0.3,)}

@@ -10,13 +10,13 @@ from scipy.stats import false_discovery_control, pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from histofed.core.evaluation.base import Resampling
+from histofed.core.evaluation.correlation import spearman_kept_R, spearman_R
 from histofed.core.evaluation.regression import (
+    ERROR,
     MANY,
     METRICS,
     RegressionMeasures,
     spearman_draws,
-    spearman_kept_R,
-    spearman_R,
 )
 
 HOW = Resampling(200, 0)
@@ -33,7 +33,7 @@ def genes(rows_of):
 
 def test_numbers_are_those_of_other_libraries(genes):
     names = ("A", "B", "C")
-    measures = RegressionMeasures(names)
+    measures = RegressionMeasures(names, unit="TPM")
     quantities = measures.details(genes, None, HOW, sensitivity=None).quantities
     p_values, found = [], {"pearson": [], "spearman": [], "r2": [], "mae": []}
     for q, each in enumerate(quantities):
@@ -84,7 +84,7 @@ def test_resamples_at_once_are_the_definition(rows_of, each_draw, seed, far):
     outputs[:2] = [[far + 1, far], [far + 2, far + 3]]
     counts = generator.integers(0, 3, (3, 9))
     counts[:, :2] = 1  # neither column is constant
-    for metric in METRICS:
+    for metric in (*METRICS, ERROR):
         each_draw(metric, rows_of(labels, outputs), counts)
 
 
@@ -93,10 +93,11 @@ def test_ranks_kept_among_all_patients_give_nearly_the_same_interval(rows_of):
     truth = generator.normal(size=80)
     predicted = truth + generator.normal(size=80)
     counts = generator.multinomial(80, np.full(80, 1 / 80), size=500).astype(float)
-    anew, kept = (of(truth, predicted, counts) for of in (spearman_R, spearman_kept_R))
+    one_fold = np.zeros(80, dtype=np.int64)
+    anew, kept = (of(truth, predicted, counts, one_fold) for of in (spearman_R, spearman_kept_R))
     ends = [np.quantile(draws, [0.025, 0.975]) for draws in (anew, kept)]
     np.testing.assert_allclose(*ends, atol=0.02)
-    all_once = spearman_kept_R(truth, predicted, np.ones((1, 80)))
+    all_once = spearman_kept_R(truth, predicted, np.ones((1, 80)), one_fold)
     assert all_once == pytest.approx(spearmanr(truth, predicted)[0])
     one, many = (
         rows_of(np.tile(truth[:, None], n), np.tile(predicted[:, None], n)) for n in (1, MANY + 1)
@@ -108,6 +109,17 @@ def test_ranks_kept_among_all_patients_give_nearly_the_same_interval(rows_of):
 def test_a_resample_of_one_patient_alone_cannot_tell(rows_of):
     rows = rows_of([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])
     counts = np.array([[3.0, 0.0, 0.0]])
-    found = {metric.name: metric.draws(rows, counts)[0] for metric in METRICS}
+    found = {metric.name: metric.draws(rows, counts)[0] for metric in (*METRICS, ERROR)}
     assert np.isnan([found["pearson"], found["spearman"], found["r2"]]).all()
     assert found["mae"] == pytest.approx(0.1)
+
+
+def test_errors_in_several_units_are_not_averaged(genes):
+    names = ("age", "CD8A", "PD-L1")
+    numbers = RegressionMeasures(names).result(genes, HOW).numbers
+    assert "mae" not in numbers
+    assert "mae" in RegressionMeasures(names, unit="TPM").result(genes, HOW).numbers
+    alone = RegressionMeasures(names[:1])
+    assert [metric.name for metric in alone.metrics][-1] == "mae"
+    each = RegressionMeasures(names).details(genes, None, HOW, sensitivity=None).quantities
+    assert all(quantity.mae > 0 for quantity in each)

@@ -184,7 +184,7 @@ def test_the_hazard_ratio_is_of_risks_standardised_in_their_fold(rows_of):
     found = MEASURES.details(rows, Picked(rows), HOW, sensitivity=None).hazard_ratio
     assert found == hazard_ratio(*rows.labels_PK.T, z)
     flat = rows_of(rows.labels_PK, np.ones((60, 4)), folds=rows.folds_P)
-    with pytest.raises(CohortError, match="30 patients of fold 1 have the risk 1"):
+    with pytest.raises(CohortError, match="30 patients of fold 0 have the risk 1"):
         standardised(flat)
 
 

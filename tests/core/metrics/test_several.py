@@ -142,7 +142,7 @@ def test_a_confounder_explains_what_it_explains():
     labels = np.concatenate([np.arange(100) % 10 == 0, np.arange(100) % 10 != 0]).astype(int)
     knows_site = (site == "south") + 0.1 * generator.random(200)
     found = stratified_auroc(labels, knows_site, site, n_resamples=200)
-    assert found.pooled.low > 0.8
+    assert found.crude.low > 0.8
     assert found.within.low < 0.5 < found.within.high
     knows_label = labels + generator.normal(size=200)
     found = stratified_auroc(labels, knows_label, site, n_resamples=200)
@@ -168,7 +168,7 @@ def test_the_stratified_auroc_counts_the_pairs_within(seed):
 def test_one_stratum_is_no_confounder_and_a_deciding_one_is_refused():
     labels, scores = np.arange(30) % 2, np.random.default_rng(0).random(30)
     found = stratified_auroc(labels, scores, np.zeros(30), n_resamples=200)
-    assert found.within == found.pooled
+    assert found.within == found.crude
     with pytest.raises(CohortError, match="the confounder decides the label"):
         stratified_auroc(labels, scores, labels)
 

@@ -34,6 +34,7 @@ def test_half_of_it_is_not_known(time, event) -> None:
     [
         ("0", "dead", "column 'os_days' is 0; a time to an event is above 0"),
         ("-3", "alive", "column 'os_days' is -3"),
+        ("1_0", "dead", "holds '1_0', which is not a number"),
         ("soon", "dead", "column 'os_days' holds 'soon', which is not a number"),
         ("312", "lost", "column 'os' holds 'lost', which is neither 1/dead (event) nor 0/alive"),
     ],

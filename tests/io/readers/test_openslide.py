@@ -13,6 +13,7 @@ from histofed.errors import MissingMpp, SlideError, SlideUnreadable
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import find_slides, open_slide, slide_digest, slide_files, slide_name
 from histofed.io.readers.dicom import series_uid
+from histofed.io.readers.openslide import scanned_from_px0
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +108,7 @@ def test_what_is_not_a_slide_is_refused_by_name(test_data, tmp_path) -> None:
         open_slide(tmp_path / "zero.svs")
     with pytest.raises(SlideUnreadable, match=r"nowhere\.svs: no such file"):
         open_slide(tmp_path / "nowhere.svs")
-    with pytest.raises(SlideUnreadable, match="no such file"):
+    with pytest.raises(SlideUnreadable, match=r"the folder holds a slide, zero\.svs"):
         open_slide(tmp_path)
 
 
@@ -255,3 +256,11 @@ def test_a_pixel_of_a_thumbnail_is_exactly_the_asked_size(tmp_path, width) -> No
         row = slide.thumbnail(8.0)[10, :, 1].astype(float)
     assert row[129] == pytest.approx(240, abs=12)
     assert row[130] == pytest.approx(60, abs=12)
+
+
+def test_where_the_scanned_part_begins() -> None:
+    said = {f"openslide.bounds-{name}": "7" for name in ("x", "y", "width", "height")}
+    assert scanned_from_px0(said | {"openslide.bounds-x": "1200"}) == (1200, 7)
+    del said["openslide.bounds-height"]
+    assert scanned_from_px0(said) == (0, 0)
+    assert scanned_from_px0(dict.fromkeys(said, "?")) == (0, 0)

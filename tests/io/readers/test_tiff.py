@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from histofed.errors import SlideUnreadable
 from histofed.io.pyramid import write_pyramid
-from histofed.io.readers import open_slide, tiff, tiff_levels
+from histofed.io.readers import block_memory, open_slide, tiff, tiff_levels
 from histofed.io.readers.tiff import TiffReader
 
 if TYPE_CHECKING:
@@ -46,6 +47,22 @@ def test_every_pixel_of_every_level_is_openslides(test_data, name) -> None:
             expected = reference.read_region((0, 0), level, (width, height)).convert("RGB")
             found = fast.read(level, 0, 0, width_px=width, height_px=height)
             assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 2
+
+
+def test_rectangles_that_share_blocks_decode_them_once(slide, monkeypatch) -> None:
+    """Where they are kept; each open slide has its own."""
+    with open_slide(slide) as plain:
+        expected = plain.read(0, 200, 100, width_px=200, height_px=200)
+    kept = block_memory(1 << 24)
+    with open_slide(slide, kept=kept) as one, open_slide(slide, kept=kept) as other:
+        reads: list[int] = []
+        pread = os.pread
+        monkeypatch.setattr(os, "pread", lambda *given: reads.append(given[2]) or pread(*given))
+        for reader in (one, other):
+            reader.read(0, 250, 10, width_px=10, height_px=200)  # two of the four blocks below
+            found = reader.read(0, 200, 100, width_px=200, height_px=200)
+            assert np.array_equal(found, expected)
+        assert len(reads) == 2 * len(set(reads)) == 2 * 4
 
 
 @pytest.mark.parametrize("name", [CMU, TCGA, DICOM])

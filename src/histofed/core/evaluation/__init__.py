@@ -12,8 +12,10 @@
 `decisions`               thresholds fixed there
 `recalibrated`            temperatures fixed there
 `risk_groups`             cuts of the risk fixed there
-`within_folds`            pairs of patients of the same fold
+`within_folds`            pairs of patients of the same fold, and why these
+`correlation`             correlation within folds
 `arms`                    one way of training: sites, groups, against another way
+`thirds`                  groups of patients of a column of numbers
 `trust`                   coverage, patients unlike those trained on, confounders
 ========================  ==========================================================
 
@@ -52,6 +54,6 @@ def measures_of(task: Task) -> Measures:
     if isinstance(task, MultilabelTask):
         return MultilabelMeasures(task.questions)
     if isinstance(task, RegressionTask):
-        return RegressionMeasures(task.quantities)
+        return RegressionMeasures(task.quantities, task.unit)
     assert isinstance(task, SurvivalTask)
     return SurvivalMeasures(task.times)

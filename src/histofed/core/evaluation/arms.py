@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histofed.core.evaluation.base import Result, attempt, interval
+from histofed.core.evaluation.base import Result, attempt
 from histofed.core.metrics.comparison import PermutationTest, permuted
 
 if TYPE_CHECKING:
@@ -101,19 +101,6 @@ def against(
         if reason:
             reasons[metric.name] = reason
     return Against(reference=name, numbers=numbers, reasons=reasons)
-
-
-def mean_of_arms(measures: Measures, arms: list[Rows], how: Resampling) -> Result:
-    """Return the mean over arms of each metric, on the same patients in the same order."""
-    strata = measures.strata(arms[0])
-    numbers, reasons = {}, {}
-    for metric in measures.metrics:
-        numbers[metric.name], reason = attempt(
-            lambda metric=metric: interval(metric, arms, strata, how)  # type: ignore[misc]
-        )
-        if reason:
-            reasons[metric.name] = reason
-    return Result(counts=measures.counts(arms[0]), numbers=numbers, reasons=reasons)
 
 
 def against_chance(

@@ -9,12 +9,13 @@ Array suffixes: P patients, R resamples.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from histofed.core.metrics.resampling import percentile, resamples
+from histofed.core.metrics.resampling import defined, percentile, resamples
+from histofed.core.words import counted
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from histofed.core.metrics.intervals import Interval
 
 T = TypeVar("T")
-
-LEAST_DEFINED = 0.5
-"""A metric that more resamples than this part leave undefined gets no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,18 @@ class Metric:
     chance: float | None = None
 
 
+def pooled(metric: Metric) -> Metric:
+    """Return a metric that compares patients within folds, of all folds together."""
+    return replace(
+        metric,
+        name=f"{metric.name}_pooled",
+        title=f"{metric.title}, folds pooled",
+        meaning=f"{metric.meaning}; here whichever folds patients are of",
+        of=lambda rows: metric.of(rows.together()),
+        draws=lambda rows, counts_RP: metric.draws(rows.together(), counts_RP),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The numbers of some patients.
@@ -97,6 +107,10 @@ class Compared:
     p_value: float | None = None
 
 
+FEW = 10
+"""Of fewer patients of a kind, those drawn again are too alike for an interval to hold."""
+
+
 class Measures(ABC):
     """What is measured of one kind of task."""
 
@@ -105,6 +119,11 @@ class Measures(ABC):
     def metrics(self) -> tuple[Metric, ...]:
         """The numbers of every table; the first is the one that arms and sites are compared by."""
 
+    @property
+    def beside(self) -> tuple[Metric, ...]:
+        """Numbers that are recorded and shown in no table; none unless overridden."""
+        return ()
+
     @abstractmethod
     def counts(self, rows: Rows) -> dict[str, int]:
         """Return how many patients there are, and of what kind."""
@@ -112,6 +131,20 @@ class Measures(ABC):
     @abstractmethod
     def in_words(self, counts: dict[str, int]) -> str:
         """Return the counts beside the number of patients, for people."""
+
+    def rarest(self, counts: dict[str, int]) -> tuple[int, str]:
+        """Return how many there are of what is rarest among the patients, and what that is."""
+        return counts["n_patients"], "patient"
+
+    def few(self, counts: dict[str, int]) -> str:
+        """Return that the patients are too few for the intervals, in words; empty for enough."""
+        number, what = self.rarest(counts)
+        if number >= FEW:
+            return ""
+        return (
+            f"{counted(number, what)}: of fewer than {FEW} the intervals are too narrow, and what "
+            "looks perfect may be luck"
+        )
 
     @abstractmethod
     def details(
@@ -144,15 +177,20 @@ class Measures(ABC):
 
     def result(self, rows: Rows, how: Resampling) -> Result:
         """Return every metric of some patients, with what cannot be told and why."""
+        return self.mean_of([rows], how)
+
+    def mean_of(self, arms: Sequence[Rows], how: Resampling) -> Result:
+        """Return the mean over arms of every metric, on the same patients in the same order."""
+        strata = self.strata(arms[0])
         numbers: dict[str, Interval | None] = {}
         reasons: dict[str, str] = {}
-        for metric in self.metrics:
+        for metric in (*self.metrics, *self.beside):
             numbers[metric.name], reason = attempt(
-                lambda metric=metric: interval(metric, [rows], self.strata(rows), how)  # type: ignore[misc]
+                lambda metric=metric: interval(metric, arms, strata, how)  # type: ignore[misc]
             )
             if reason:
                 reasons[metric.name] = reason
-        return Result(counts=self.counts(rows), numbers=numbers, reasons=reasons)
+        return Result(counts=self.counts(arms[0]), numbers=numbers, reasons=reasons)
 
 
 def attempt(of: Callable[[], T]) -> tuple[T | None, str]:
@@ -182,7 +220,8 @@ def interval(
         As the metric; or most resamples cannot tell.
     """
     value = float(np.mean([metric.of(rows) for rows in arms]))
-    return _around(metric, value, np.mean(_draws(metric, arms, strata_P, how), axis=0))
+    draws_R = np.mean(_draws(metric, arms, strata_P, how), axis=0)
+    return percentile(value, defined(draws_R, metric.title))
 
 
 def difference(
@@ -194,7 +233,7 @@ def difference(
     """
     value = metric.of(rows) - metric.of(reference)
     ours, theirs = _draws(metric, [rows, reference], strata_P, how)
-    return _around(metric, value, ours - theirs)
+    return percentile(value, defined(ours - theirs, metric.title))
 
 
 def _draws(
@@ -206,14 +245,3 @@ def _draws(
         for counts_RP in resamples(strata_P, how.n_resamples, how.seed)
     ]
     return [np.concatenate(each) for each in zip(*blocks, strict=True)]
-
-
-def _around(metric: Metric, value: float, draws_R: Floats) -> Interval:
-    defined_R = draws_R[np.isfinite(draws_R)]
-    if len(defined_R) < LEAST_DEFINED * len(draws_R):
-        msg = (
-            f"{metric.title}: only {len(defined_R)} of {len(draws_R)} resamples of these patients "
-        )
-        msg += "can tell it, so it has no interval; take more patients"
-        raise CohortError(msg)
-    return percentile(value, defined_R)

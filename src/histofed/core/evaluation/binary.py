@@ -1,4 +1,11 @@
-"""One question with two answers: predictions -> numbers. Suffix: P patients."""
+"""One question with two answers: predictions -> numbers.
+
+The AUROC compares patients of one fold only (`histofed.core.evaluation.within_folds` says why).
+AUPRC, Brier score and calibration are of all patients in one list: they take each probability at
+its word, and decisions are made at the threshold of the patient's own fold.
+
+Suffix: P patients.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histofed.core.evaluation.base import Compared, Measures, Metric, Resampling, attempt
+from histofed.core.evaluation.base import Compared, Measures, Metric, Resampling, attempt, pooled
 from histofed.core.evaluation.decisions import Decision, decided
 from histofed.core.evaluation.recalibrated import Calibration, calibration, tempered
 from histofed.core.metrics.calibration import brier
@@ -69,6 +76,11 @@ class BinaryMeasures(Measures):
         """Ranking by two areas, and the error of the probability."""
         return METRICS
 
+    @property
+    def beside(self) -> tuple[Metric, ...]:
+        """The AUROC of all pairs, whichever folds the two are of."""
+        return BESIDE
+
     def counts(self, rows: Rows) -> dict[str, int]:
         """Return patients and positive patients."""
         return {"n_patients": len(rows), "n_positive": int(rows.label_P.sum())}
@@ -76,6 +88,12 @@ class BinaryMeasures(Measures):
     def in_words(self, counts: dict[str, int]) -> str:
         """Return how many are positive."""
         return f"{counts['n_positive']} positive"
+
+    def rarest(self, counts: dict[str, int]) -> tuple[int, str]:
+        """Return the rarer answer."""
+        n_positive = counts["n_positive"]
+        n_negative = counts["n_patients"] - n_positive
+        return min((n_positive, "positive patient"), (n_negative, "negative patient"))
 
     def strata(self, rows: Rows) -> NDArray[Any]:
         """Return the classes."""
@@ -85,7 +103,9 @@ class BinaryMeasures(Measures):
         """Return the difference of two AUROC after DeLong, of other metrics from the bootstrap."""
         if metric.name != "auroc":
             return super().compared(metric, rows, reference, how)
-        found = delong_paired(rows.label_P, rows.output_P, reference.output_P)
+        found = delong_paired(
+            rows.label_P, rows.output_P, reference.output_P, within_P=rows.folds_P
+        )
         return Compared(found.interval, found.p_value)
 
     def details(
@@ -94,7 +114,9 @@ class BinaryMeasures(Measures):
         """Return decisions, calibration and net benefit."""
         labels, probabilities = rows.label_P, rows.output_P
         reasons = {}
-        interval, reasons["delong"] = attempt(lambda: delong(labels, probabilities))
+        interval, reasons["delong"] = attempt(
+            lambda: delong(labels, probabilities, within_P=rows.folds_P)
+        )
         decision, reasons["decision"] = attempt(
             lambda: decided(rows, picked, how, sensitivity=sensitivity)
         )
@@ -115,15 +137,17 @@ METRICS = (
     Metric(
         "auroc",
         "AUROC",
-        "probability that a positive patient is ranked above a negative one; 0.5 is chance",
-        lambda rows: auroc(rows.label_P, rows.output_P),
-        lambda rows, counts_RP: auroc_R(rows.label_P, rows.output_P, counts_RP),
+        "probability that a positive patient is ranked above a negative one of the same fold; 0.5 "
+        "is chance",
+        lambda rows: auroc(rows.label_P, rows.output_P, within_P=rows.folds_P),
+        lambda rows, counts_RP: auroc_R(rows.label_P, rows.output_P, counts_RP, rows.folds_P),
         chance=0.5,
     ),
     Metric(
         "auprc",
         "AUPRC",
-        "average precision; chance is the share of positive patients",
+        "average precision, of the patients of all folds in one list; chance is the share of "
+        "positive patients",
         lambda rows: auprc(rows.label_P, rows.output_P),
         lambda rows, counts_RP: auprc_R(rows.label_P, rows.output_P, counts_RP),
     ),
@@ -135,3 +159,5 @@ METRICS = (
         lambda rows, counts_RP: brier_R(rows.label_P, rows.output_P, counts_RP),
     ),
 )
+
+BESIDE = (pooled(METRICS[0]),)

@@ -1,5 +1,8 @@
 """One question with several answers: predictions -> numbers.
 
+What ranks patients compares those of one fold only (`histofed.core.evaluation.within_folds` says
+why); who is called what, and the error of the probabilities, are each patient's own.
+
 Array suffixes: P patients, R resamples, C classes.
 """
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histofed.core.evaluation.base import Measures, Metric, Resampling, attempt, interval
+from histofed.core.evaluation.base import Measures, Metric, Resampling, attempt, interval, pooled
 from histofed.core.metrics.discrimination import auroc
 from histofed.core.metrics.multiclass import class_accuracy, class_brier, hand_till, macro_auroc
 from histofed.core.metrics.ranks import auroc_R
@@ -65,6 +68,11 @@ class MulticlassMeasures(Measures):
         """Two ways to rank, the calls, and the error of the probabilities."""
         return METRICS
 
+    @property
+    def beside(self) -> tuple[Metric, ...]:
+        """The two ways to rank, whichever folds patients are of."""
+        return BESIDE
+
     def counts(self, rows: Rows) -> dict[str, int]:
         """Return patients, and those of each class."""
         of_class = {
@@ -76,6 +84,11 @@ class MulticlassMeasures(Measures):
     def in_words(self, counts: dict[str, int]) -> str:
         """Return how many are of each class."""
         return ", ".join(f"{counts[f'n_{name}']} {name}" for name in self.classes)
+
+    def rarest(self, counts: dict[str, int]) -> tuple[int, str]:
+        """Return the rarest class."""
+        number, name = min((counts[f"n_{name}"], name) for name in self.classes)
+        return number, f"{name} patient"
 
     def strata(self, rows: Rows) -> NDArray[Any]:
         """Return the classes."""
@@ -103,8 +116,11 @@ def _against_rest(number: int) -> Metric:
     return Metric(
         "auroc",
         "AUROC against the rest",
-        "probability that a patient of the class gets more of its probability than another",
-        lambda rows: auroc(rows.label_P == number, rows.outputs_PV[:, number]),
+        "probability that a patient of the class gets more of its probability than another one of "
+        "the same fold",
+        lambda rows: auroc(
+            rows.label_P == number, rows.outputs_PV[:, number], within_P=rows.folds_P
+        ),
         lambda rows, counts_RP: _auroc_R(rows.label_P == number, rows, number, counts_RP),
         chance=0.5,
     )
@@ -144,23 +160,25 @@ def class_brier_R(rows: Rows, counts_RP: Floats) -> Floats:
 
 
 def _auroc_R(is_one_P: NDArray[np.bool_], rows: Rows, column: int, counts_RP: Floats) -> Floats:
-    return auroc_R(is_one_P.astype(np.int64), rows.outputs_PV[:, column], counts_RP)
+    scores = rows.outputs_PV[:, column]
+    return auroc_R(is_one_P.astype(np.int64), scores, counts_RP, rows.folds_P)
 
 
 METRICS = (
     Metric(
         "macro_auroc",
         "macro AUROC",
-        "mean over classes of the AUROC of one class against the rest; 0.5 is chance",
-        lambda rows: macro_auroc(rows.label_P, rows.outputs_PV),
+        "mean over classes of the AUROC of one class against the rest of the same fold; 0.5 is "
+        "chance",
+        lambda rows: macro_auroc(rows.label_P, rows.outputs_PV, within_P=rows.folds_P),
         macro_auroc_R,
         chance=0.5,
     ),
     Metric(
         "hand_till",
         "Hand-Till",
-        "mean AUROC over pairs of classes, whatever their frequencies; 0.5 is chance",
-        lambda rows: hand_till(rows.label_P, rows.outputs_PV),
+        "mean AUROC over pairs of classes within folds, whatever their frequencies; 0.5 is chance",
+        lambda rows: hand_till(rows.label_P, rows.outputs_PV, within_P=rows.folds_P),
         hand_till_R,
         chance=0.5,
     ),
@@ -179,3 +197,5 @@ METRICS = (
         class_brier_R,
     ),
 )
+
+BESIDE = tuple(pooled(metric) for metric in METRICS[:2])

@@ -1,16 +1,19 @@
 """Many binary questions, some not answered: predictions -> numbers.
 
+The AUROC of a question compares patients of one fold only, and here it matters most: folds are
+balanced in one label, so not in each question (`histofed.core.evaluation.within_folds`).
+
 Array suffixes: P patients, R resamples, Q questions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from histofed.core.evaluation.base import Measures, Metric, Resampling
+from histofed.core.evaluation.base import Measures, Metric, Resampling, attempt, pooled
 from histofed.core.metrics.discrimination import auprc, auroc
 from histofed.core.metrics.panel import Question, panel_auroc
 from histofed.core.metrics.ranks import auprc_R, auroc_R
@@ -43,6 +46,11 @@ class MultilabelMeasures(Measures):
         """The mean over questions of two areas."""
         return METRICS
 
+    @property
+    def beside(self) -> tuple[Metric, ...]:
+        """The mean AUROC of all pairs, whichever folds the two are of."""
+        return BESIDE
+
     def counts(self, rows: Rows) -> dict[str, int]:
         """Return patients, and how many answers they have between them."""
         known = ~np.isnan(rows.labels_PK)
@@ -68,61 +76,88 @@ class MultilabelMeasures(Measures):
                 rows.labels_PK[:, asked],
                 rows.outputs_PV[:, asked],
                 names,
+                within_P=rows.folds_P,
                 n_resamples=how.n_resamples,
                 seed=how.seed,
             )
         }
-        nobody = (0, 0, None, None, None)
+        nobody = Question(
+            name="", n_patients=0, n_positive=0, auroc=None, p_value=None, adjusted=None,
+            reason="nobody has an answer",
+        )  # fmt: skip
         return MultilabelDetails(
-            questions=tuple(found.get(name) or Question(name, *nobody) for name in self.questions)
+            questions=tuple(
+                found.get(name) or replace(nobody, name=name) for name in self.questions
+            )
         )
 
 
-def over_questions(of: Callable[[Labels, Floats], float]) -> Callable[[Rows], float]:
-    """Return the mean of a metric over the questions that have both answers.
+def over_questions(of: Callable[[Labels, Floats, Labels], float]) -> Callable[[Rows], float]:
+    """Return the mean over questions of a metric of answers, scores and folds.
+
+    Questions that cannot be told are left out.
 
     Raises
     ------
     CohortError
-        Of the function returned: no question has both answers.
+        Of the function returned: no question can be told; the reason is that of the first.
     """
 
     def mean(rows: Rows) -> float:
-        values = [of(labels, scores) for labels, scores, _ in _answered(rows)]
-        if not values:
+        answered = list(_answered(rows))
+        if not answered:
             msg = f"panel: none of its {rows.labels_PK.shape[1]} questions has both answers among "
             msg += f"{counted(len(rows), 'patient')}; join the group with another"
             raise CohortError(msg)
+        found = [
+            attempt(lambda each=each: of(each.labels, each.scores, each.folds))  # type: ignore[misc]
+            for each in answered
+        ]
+        values = [value for value, _ in found if value is not None]
+        if not values:
+            raise CohortError(found[0][1])
         return float(np.mean(values))
 
     return mean
 
 
 def over_questions_R(
-    of_R: Callable[[Labels, Floats, Floats], Floats],
+    of_R: Callable[[Labels, Floats, Floats, Labels], Floats],
 ) -> Callable[[Rows, Floats], Floats]:
-    """Return the same of each resample; one that lost an answer of a question leaves it out."""
+    """Return the same of each resample; one that cannot tell a question leaves it out."""
 
     def mean_R(rows: Rows, counts_RP: Floats) -> Floats:
         total, n_defined = np.zeros(len(counts_RP)), np.zeros(len(counts_RP))
-        for labels, scores, known in _answered(rows):
-            counts = counts_RP[:, known]
-            n_positive, n_known = counts @ labels, counts.sum(axis=1)
+        for each in _answered(rows):
+            counts = counts_RP[:, each.known]
+            n_positive, n_known = counts @ each.labels, counts.sum(axis=1)
             both = (n_positive > 0) & (n_positive < n_known)
-            total[both] += of_R(labels, scores, counts[both])
-            n_defined += both
+            found = np.full(len(counts), np.nan)
+            found[both] = of_R(each.labels, each.scores, counts[both], each.folds)
+            told = np.isfinite(found)
+            total[told] += found[told]
+            n_defined += told
         return np.divide(total, n_defined, out=np.full_like(total, np.nan), where=n_defined > 0)
 
     return mean_R
 
 
-def _answered(rows: Rows) -> Iterator[tuple[Labels, Floats, Mask]]:
-    """Yield answers and scores of each question with both answers, and who answered it."""
+class _Answers(NamedTuple):
+    """One question: answers, scores and folds of those who answered, and who they are."""
+
+    labels: Labels
+    scores: Floats
+    folds: Labels
+    known: Mask
+
+
+def _answered(rows: Rows) -> Iterator[_Answers]:
+    """Yield each question with both answers."""
     for label_P, score_P in zip(rows.labels_PK.T, rows.outputs_PV.T, strict=True):
         known = ~np.isnan(label_P)
         labels = label_P[known].astype(np.int64)
         if 0 < labels.sum() < len(labels):
-            yield labels, score_P[known], known
+            yield _Answers(labels, score_P[known], rows.folds_P[known], known)
 
 
 METRICS = (
@@ -130,16 +165,19 @@ METRICS = (
         "mean_auroc",
         "mean AUROC",
         "mean over questions of the probability that a positive patient is ranked above a negative "
-        "one; 0.5 is chance",
-        over_questions(auroc),
+        "one of the same fold; 0.5 is chance",
+        over_questions(lambda labels, scores, folds: auroc(labels, scores, within_P=folds)),
         over_questions_R(auroc_R),
         chance=0.5,
     ),
     Metric(
         "mean_auprc",
         "mean AUPRC",
-        "mean over questions of the average precision; chance is the mean share of positives",
-        over_questions(auprc),
-        over_questions_R(auprc_R),
+        "mean over questions of the average precision, of the patients of all folds in one list; "
+        "chance is the mean share of positives",
+        over_questions(lambda labels, scores, _: auprc(labels, scores)),
+        over_questions_R(lambda labels, scores, counts_RP, _: auprc_R(labels, scores, counts_RP)),
     ),
 )
+
+BESIDE = (pooled(METRICS[0]),)

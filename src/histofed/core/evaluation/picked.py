@@ -64,7 +64,7 @@ def _one(
     rows: Rows, fold: int, fix: Callable[[Rows], Sequence[float]], what: str
 ) -> Sequence[float]:
     here = rows.take(rows.folds_P == fold)
-    where = f"{what}: selection patients of fold {fold + 1}"
+    where = f"{what}: selection patients of fold {fold}"
     if not len(here):
         msg = f"{where}: there are none; evaluate a run whose folds pick a checkpoint"
         raise CohortError(msg)

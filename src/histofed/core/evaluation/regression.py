@@ -1,20 +1,34 @@
 """One or many numbers: predictions -> how near they come.
 
+Correlations are within folds (`histofed.core.evaluation.within_folds` says why); the variance
+explained and the error are made of each patient's own error, and are of all patients together.
+
 Array suffixes: P patients, R resamples.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import pearsonr
 
-from histofed.core.evaluation.base import Measures, Metric, Resampling, attempt, interval
+from histofed.core.evaluation.base import Measures, Metric, Resampling, attempt, interval, pooled
+from histofed.core.evaluation.correlation import (
+    mean_absolute_error_R,
+    pearson_R,
+    r_squared_R,
+    spearman_kept_R,
+    spearman_R,
+)
 from histofed.core.metrics.comparison import benjamini_hochberg
-from histofed.core.metrics.ranks import midranks
-from histofed.core.metrics.regression import mean_absolute_error, pearson, r_squared, spearman
+from histofed.core.metrics.regression import (
+    mean_absolute_error,
+    no_correlation_p,
+    pearson,
+    r_squared,
+    spearman,
+)
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -22,15 +36,12 @@ if TYPE_CHECKING:
 
     from histofed.core.evaluation.picked import Picked
     from histofed.core.evaluation.rows import Rows
-    from histofed.core.metrics.inputs import Floats, Mask
+    from histofed.core.metrics.inputs import Floats, Labels, Mask
     from histofed.core.metrics.intervals import Interval
 
 MANY = 20
 """Quantities above which resamples keep the ranks that patients have among all: to rank each one
 anew takes ten times as long, and moves the ends of the interval by little."""
-
-LEAST_VARIANCE = 1e-12
-"""Of a resample, beside that of all patients: below it they are all alike but for rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +81,27 @@ class RegressionDetails:
 
 @dataclass(frozen=True)
 class RegressionMeasures(Measures):
-    """Correlation, variance explained and error; the mean over quantities, and each of them."""
+    """Correlation, variance explained and error; the mean over quantities, and each of them.
+
+    Attributes
+    ----------
+    unit
+        Of all quantities; empty where none is told, as where they have several.
+    """
 
     quantities: tuple[str, ...]
+    unit: str = ""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Two correlations, the variance explained, and the error in the task's unit."""
-        return METRICS
+        """Two correlations, the variance explained, and the error where it has one unit."""
+        one_unit = len(self.quantities) == 1 or self.unit
+        return (*METRICS, ERROR) if one_unit else METRICS
+
+    @property
+    def beside(self) -> tuple[Metric, ...]:
+        """The correlations of the patients of all folds together."""
+        return BESIDE
 
     def counts(self, rows: Rows) -> dict[str, int]:
         """Return patients, and how many numbers are known of them."""
@@ -91,7 +115,7 @@ class RegressionMeasures(Measures):
         self, rows: Rows, picked: Picked | None, how: Resampling, *, sensitivity: float | None
     ) -> RegressionDetails:
         """Return every quantity."""
-        tests = [_p_value(truth, predicted) for truth, predicted, _ in _known(rows)]
+        tests = [_p_value(each) for each in _known(rows)]
         p_values = [p_value for p_value in tests if p_value is not None]
         adjusted = iter(benjamini_hochberg(p_values).tolist() if p_values else [])
         found = []
@@ -100,7 +124,10 @@ class RegressionMeasures(Measures):
             with_interval, reason = attempt(
                 lambda one=one: interval(METRICS[0], [one], np.zeros(len(one)), how)  # type: ignore[misc]
             )
-            values = {metric.name: attempt(lambda m=metric, o=one: m.of(o)) for metric in METRICS}  # type: ignore[misc]
+            values = {
+                metric.name: attempt(lambda m=metric, o=one: m.of(o))  # type: ignore[misc]
+                for metric in (*METRICS, ERROR)
+            }
             found.append(
                 Quantity(
                     name=name,
@@ -117,8 +144,8 @@ class RegressionMeasures(Measures):
         return RegressionDetails(quantities=tuple(found))
 
 
-def over_quantities(of: Callable[[Floats, Floats], float]) -> Callable[[Rows], float]:
-    """Return the mean of a metric over the quantities that it is defined for.
+def over_quantities(of: Callable[[Floats, Floats, Labels], float]) -> Callable[[Rows], float]:
+    """Return the mean of a metric of truth, prediction and fold over the quantities it can tell.
 
     Raises
     ------
@@ -128,8 +155,8 @@ def over_quantities(of: Callable[[Floats, Floats], float]) -> Callable[[Rows], f
 
     def mean(rows: Rows) -> float:
         found = [
-            attempt(lambda t=truth, p=predicted: of(t, p))  # type: ignore[misc]
-            for truth, predicted, _ in _known(rows)
+            attempt(lambda each=each: of(each.truth, each.predicted, each.folds))  # type: ignore[misc]
+            for each in _known(rows)
         ]
         values = [value for value, _ in found if value is not None]
         if not values:
@@ -140,7 +167,7 @@ def over_quantities(of: Callable[[Floats, Floats], float]) -> Callable[[Rows], f
 
 
 def over_quantities_R(
-    of_R: Callable[[Floats, Floats, Floats], Floats], *, least: int = 2
+    of_R: Callable[[Floats, Floats, Floats, Labels], Floats], *, least: int = 2
 ) -> Callable[[Rows, Floats], Floats]:
     """Return the same of each resample; one that cannot tell a quantity leaves it out.
 
@@ -152,11 +179,13 @@ def over_quantities_R(
 
     def mean_R(rows: Rows, counts_RP: Floats) -> Floats:
         total, n_defined = np.zeros(len(counts_RP)), np.zeros(len(counts_RP))
-        for truth, predicted, known in _known(rows):
-            if len(truth) < least:
+        for each in _known(rows):
+            if len(each.truth) < least:
                 continue
+            # A copy for every quantity would take longer than the metric.
+            counts = counts_RP if each.known.all() else counts_RP[:, each.known]
             with np.errstate(divide="ignore", invalid="ignore"):
-                found = of_R(truth, predicted, counts_RP[:, known])
+                found = of_R(each.truth, each.predicted, counts, each.folds)
             defined = np.isfinite(found)
             total[defined] += found[defined]
             n_defined += defined
@@ -165,79 +194,26 @@ def over_quantities_R(
     return mean_R
 
 
-def pearson_R(truth_P: Floats, predicted_P: Floats, counts_RP: Floats) -> Floats:
-    """Return `pearson` of each resample; NaN where all its patients are alike."""
-    return _correlation_R(_scaled(truth_P), _scaled(predicted_P), counts_RP)
-
-
-def spearman_R(truth_P: Floats, predicted_P: Floats, counts_RP: Floats) -> Floats:
-    """Return `spearman` of each resample, which has ranks of its own."""
-    truth_RP, predicted_RP = (_ranks_R(each, counts_RP) for each in (truth_P, predicted_P))
-    return _correlation_R(truth_RP, predicted_RP, counts_RP)
-
-
-def spearman_kept_R(truth_P: Floats, predicted_P: Floats, counts_RP: Floats) -> Floats:
-    """Return the correlation within each resample of the ranks that patients have among all."""
-    truth, predicted = (_scaled(midranks(each)) for each in (truth_P, predicted_P))
-    return _correlation_R(truth, predicted, counts_RP)
-
-
 def spearman_draws(rows: Rows, counts_RP: Floats) -> Floats:
     """Return the mean of `spearman_R` over quantities; of more than `MANY`, `spearman_kept_R`."""
     few = rows.labels_PK.shape[1] <= MANY
     return over_quantities_R(spearman_R if few else spearman_kept_R)(rows, counts_RP)
 
 
-def r_squared_R(truth_P: Floats, predicted_P: Floats, counts_RP: Floats) -> Floats:
-    """Return `r_squared` of each resample; NaN where all its patients are alike."""
-    around = truth_P - truth_P.mean()
-    n_R = counts_RP.sum(axis=1)
-    variance_R = counts_RP @ around**2 / n_R - (counts_RP @ around / n_R) ** 2
-    variance_R[variance_R <= LEAST_VARIANCE * around.var()] = np.nan
-    return np.asarray(1 - counts_RP @ (truth_P - predicted_P) ** 2 / n_R / variance_R)
+class _Known(NamedTuple):
+    """One quantity: truth, prediction and fold of those of whom it is known, and who they are."""
+
+    truth: Floats
+    predicted: Floats
+    folds: Labels
+    known: Mask
 
 
-def mean_absolute_error_R(truth_P: Floats, predicted_P: Floats, counts_RP: Floats) -> Floats:
-    """Return `mean_absolute_error` of each resample."""
-    return np.asarray(counts_RP @ np.abs(truth_P - predicted_P) / counts_RP.sum(axis=1))
-
-
-def _correlation_R(x: Floats, y: Floats, counts_RP: Floats) -> Floats:
-    """Return the correlation of columns ``(P,)``, or of columns of each resample ``(R, P)``."""
-    n_R = counts_RP.sum(axis=1)
-
-    def mean(values: Floats) -> Floats:
-        total_R = counts_RP @ values if values.ndim == 1 else (counts_RP * values).sum(axis=1)
-        return np.asarray(total_R / n_R)
-
-    covariance_R = mean(x * y) - mean(x) * mean(y)
-    x_R, y_R = mean(x * x) - mean(x) ** 2, mean(y * y) - mean(y) ** 2
-    for spread_R, values in ((x_R, x), (y_R, y)):
-        spread_R[spread_R <= LEAST_VARIANCE * mean(values * values)] = np.nan
-    return np.asarray(np.clip(covariance_R / np.sqrt(x_R * y_R), -1, 1))
-
-
-def _ranks_R(values_P: Floats, counts_RP: Floats) -> Floats:
-    """Return `midranks` of each patient within each resample, around their middle, ``(R, P)``."""
-    _, group_P = np.unique(values_P, return_inverse=True)
-    order = np.argsort(group_P, kind="stable")
-    starts = np.flatnonzero(np.diff(group_P[order], prepend=-1))
-    size_RG = np.add.reduceat(counts_RP[:, order], starts, axis=1)
-    ranks_RG = np.cumsum(size_RG, axis=1) - size_RG / 2
-    return np.asarray(ranks_RG[:, group_P] - counts_RP.sum(axis=1, keepdims=True) / 2)
-
-
-def _scaled(values_P: Floats) -> Floats:
-    """Return values around 0 and of a size whose squares neither vanish nor overflow."""
-    around = values_P - values_P.mean()
-    return np.asarray(around / (np.abs(around).max() or 1.0))
-
-
-def _known(rows: Rows) -> Iterator[tuple[Floats, Floats, Mask]]:
-    """Yield truth and prediction of each quantity, and of whom it is known."""
+def _known(rows: Rows) -> Iterator[_Known]:
+    """Yield each quantity."""
     for label_P, output_P in zip(rows.labels_PK.T, rows.outputs_PV.T, strict=True):
         known = ~np.isnan(label_P)
-        yield label_P[known], output_P[known], known
+        yield _Known(label_P[known], output_P[known], rows.folds_P[known], known)
 
 
 def _column(rows: Rows, number: int) -> Rows:
@@ -247,27 +223,27 @@ def _column(rows: Rows, number: int) -> Rows:
     return replace(known, labels_PK=known.labels_PK[:, one], outputs_PV=known.outputs_PV[:, one])
 
 
-def _p_value(truth_P: Floats, predicted_P: Floats) -> float | None:
-    """Return the one-sided p-value of no correlation; None where it cannot be tested."""
-    if len(truth_P) < 3 or not np.ptp(truth_P) or not np.ptp(predicted_P):
+def _p_value(found: _Known) -> float | None:
+    """Return the p-value of no correlation; None where it cannot be tested."""
+    if len(found.truth) < 3:
         return None
-    return float(pearsonr(_scaled(truth_P), _scaled(predicted_P), alternative="greater").pvalue)
+    return no_correlation_p(found.truth, found.predicted, within_P=found.folds)
 
 
 METRICS = (
     Metric(
         "pearson",
         "Pearson r",
-        "linear correlation of predicted and true number; 0 is chance",
-        over_quantities(pearson),
+        "linear correlation of predicted and true number within folds; 0 is chance",
+        over_quantities(lambda truth, found, folds: pearson(truth, found, within_P=folds)),
         over_quantities_R(pearson_R),
         chance=0.0,
     ),
     Metric(
         "spearman",
         "Spearman rho",
-        "correlation of the ranks; 0 is chance",
-        over_quantities(spearman),
+        "correlation of the ranks within folds; 0 is chance",
+        over_quantities(lambda truth, found, folds: spearman(truth, found, within_P=folds)),
         spearman_draws,
         chance=0.0,
     ),
@@ -275,14 +251,19 @@ METRICS = (
         "r2",
         "R2",
         "fraction of the variance explained; below 0 the mean would have done better",
-        over_quantities(r_squared),
-        over_quantities_R(r_squared_R),
-    ),
-    Metric(
-        "mae",
-        "mean error",
-        "mean distance of predicted and true number, in the unit of the table; lower is better",
-        over_quantities(mean_absolute_error),
-        over_quantities_R(mean_absolute_error_R),
+        over_quantities(lambda truth, found, _: r_squared(truth, found)),
+        over_quantities_R(lambda truth, found, counts_RP, _: r_squared_R(truth, found, counts_RP)),
     ),
 )
+
+ERROR = Metric(
+    "mae",
+    "mean error",
+    "mean distance of predicted and true number, in the unit of the table; lower is better",
+    over_quantities(lambda truth, found, _: mean_absolute_error(truth, found)),
+    over_quantities_R(
+        lambda truth, found, counts_RP, _: mean_absolute_error_R(truth, found, counts_RP)
+    ),
+)
+
+BESIDE = tuple(pooled(metric) for metric in METRICS[:2])

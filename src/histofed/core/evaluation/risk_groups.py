@@ -115,7 +115,7 @@ def standardised(rows: Rows) -> Floats:
         here = rows.folds_P == fold
         risks = rows.output_P[here]
         if np.ptp(risks) == 0:
-            msg = f"hazard ratio: all {here.sum()} patients of fold {fold + 1} have the risk "
+            msg = f"hazard ratio: all {here.sum()} patients of fold {fold} have the risk "
             msg += f"{risks[0]:g}, so it has no standard deviation; use fewer folds"
             raise CohortError(msg)
         found[here] = (risks - risks.mean()) / risks.std()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,6 +59,10 @@ class Rows:
     def output_P(self) -> Floats:
         """The first number of each prediction: a probability, a risk."""
         return self.outputs_PV[:, 0]
+
+    def together(self) -> Rows:
+        """Return the same rows as of one fold."""
+        return replace(self, folds_P=np.zeros_like(self.folds_P))
 
     def take(self, which: NDArray[np.bool_] | Labels) -> Rows:
         """Return some of the rows."""

@@ -133,6 +133,10 @@ class SurvivalMeasures(Measures):
         """Return how many had the event."""
         return f"{counts['n_events']} with the event"
 
+    def rarest(self, counts: dict[str, int]) -> tuple[int, str]:
+        """Return the events: times without one tell little."""
+        return counts["n_events"], "event"
+
     def strata(self, rows: Rows) -> NDArray[Any]:
         """Return whether each patient had the event."""
         return rows.labels_PK[:, 1]

@@ -1,9 +1,17 @@
-"""Who should have the event first, asked within each fold only, for all resamples at once.
+"""Patients of one fold are compared with one another; and who should have the event first.
 
 Every fold has its own model. The risks of two Cox models have no common scale, and those of two
-discrete-time models share one only as far as both are calibrated, so patients of different folds
-are never compared: each fold counts by its number of comparable pairs. With one fold these are the
-usual statistics.
+discrete-time models share one only as far as both are calibrated. Probabilities have one, but not
+one intercept: a model has seen less of what the fold that it is tested on has more of, so its
+answers there are lower, and where folds differ in what they hold, all patients in one list are
+ranked worse than each model ranks its own: below chance where there is nothing to find (Parker,
+Günter & Bedo 2007, BMC Bioinformatics 8:326; Forman & Scholz 2010, SIGKDD Explorations 12(1):49-57,
+who advise the mean over folds for the AUC). So whatever ranks patients, of any kind of task,
+compares those of one fold only, and each fold counts by its number of comparable pairs. With one
+fold these are the usual statistics.
+
+For survival this is done here, for all resamples at once; for classes and numbers by the
+``within_P`` of `histofed.core.metrics.discrimination` and `histofed.core.metrics.regression`.
 
 Array suffixes: P patients, R resamples, F patients of one fold, T times.
 """

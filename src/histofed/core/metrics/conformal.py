@@ -103,9 +103,7 @@ def calibrate_sets(
         As `check_class_probabilities`, or ``miss`` outside (0, 1).
     """
     labels, probabilities = check_class_probabilities(labels_P, probabilities_PC)
-    if not 0 < miss < 1:
-        msg = f"conformal sets: the fraction of misses lies in (0, 1), found {miss:g}"
-        raise CohortError(msg)
+    _check_miss("sets", miss)
     of_label = probabilities[np.arange(len(labels)), labels]
     n_classes = probabilities.shape[1]
     if by_class:
@@ -151,3 +149,33 @@ def _least(of_label: Floats, miss: float) -> float:
     # Rounded first: 0.29 * 100 is 28.999999999999996 in floating point.
     k = math.floor(round(miss * (len(of_label) + 1), 9))
     return float(np.sort(of_label)[k - 1]) if k else 0.0
+
+
+def half_width(labels_P: ArrayLike, predicted_P: ArrayLike, *, miss: float = 0.1) -> float:
+    """Return how far a number may lie from its prediction in all but ``miss`` of new patients.
+
+    Split conformal regression with the absolute error (Lei et al. 2018). Infinite where fewer than
+    ``1 / miss - 1`` patients were calibrated on: nothing can be promised then.
+
+    Raises
+    ------
+    CohortError
+        Shapes that do not fit, values not finite, or ``miss`` outside (0, 1).
+    """
+    labels, predicted = (np.asarray(each, dtype=np.float64) for each in (labels_P, predicted_P))
+    if labels.ndim != 1 or labels.shape != predicted.shape:
+        msg = "conformal interval: one number and one prediction per patient, found shapes "
+        msg += f"{labels.shape} and {predicted.shape}"
+        raise CohortError(msg)
+    _check_miss("interval", miss)
+    errors = np.abs(labels - predicted)
+    check_finite("error", errors)
+    # As in `_least`: a new patient may come anywhere among those calibrated on.
+    k = math.ceil(round((1 - miss) * (len(errors) + 1), 9))
+    return float(np.sort(errors)[k - 1]) if k <= len(errors) else math.inf
+
+
+def _check_miss(what: str, miss: float) -> None:
+    if not 0 < miss < 1:
+        msg = f"conformal {what}: the fraction of misses lies in (0, 1), found {miss:g}"
+        raise CohortError(msg)

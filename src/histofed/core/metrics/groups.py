@@ -1,27 +1,26 @@
 """Metrics of the patients of one site, scanner or subgroup, and within a confounder.
 
-Array suffixes: P patients, R resamples, S strata.
+Array suffix: P patients.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from histofed.core.metrics.discrimination import auroc
 from histofed.core.metrics.inputs import both_classes, check, check_groups
-from histofed.core.metrics.ranks import auroc_R
-from histofed.core.metrics.resampling import bootstrap, percentile, resamples
+from histofed.core.metrics.ranks import parts
+from histofed.core.metrics.resampling import bootstrap, bootstrap_auroc
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-    from histofed.core.metrics.inputs import Floats, Labels
+    from histofed.core.metrics.inputs import Floats, Labels, Mask
     from histofed.core.metrics.intervals import Interval
 
 
@@ -41,15 +40,15 @@ class StratifiedAuroc:
 
     Attributes
     ----------
-    pooled
+    crude
         All patients together, the confounder's share included.
     within
-        Pairs of the same stratum only. Well below ``pooled``: the model knows the confounder.
+        Pairs of the same stratum only. Well below ``crude``: the model knows the confounder.
     strata
-        AUROC of each stratum; those of one class have no pair and count in ``pooled`` only.
+        AUROC of each stratum; those of one class have no pair and count in ``crude`` only.
     """
 
-    pooled: Interval
+    crude: Interval
     within: Interval
     strata: tuple[GroupResult, ...]
 
@@ -90,13 +89,18 @@ def stratified_auroc(
     probabilities_P: ArrayLike,
     confounder_P: ArrayLike,
     *,
+    within_P: ArrayLike | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> StratifiedAuroc:
     """Return the AUROC over pairs of patients that share the confounder (Janes & Pepe 2009).
 
     Strata count by their number of pairs. Patients are resampled within stratum and class.
+
+    Parameters
+    ----------
+    within_P
+        As of `auroc`: of all these, only pairs of the same value count, e.g. of one fold.
 
     Raises
     ------
@@ -105,22 +109,37 @@ def stratified_auroc(
     """
     labels, scores = both_classes(labels_P, probabilities_P)
     groups = check_groups(confounder_P, len(labels))
-    strata = by_group(auroc, labels, scores, groups, n_resamples=n_resamples, seed=seed)
-    paired = [each for each in strata if each.interval is not None]
-    if not paired:
+    folds = check_groups(np.zeros(len(labels)) if within_P is None else within_P, len(labels))
+
+    def area(rows: Mask, **how: Any) -> Interval:
+        return bootstrap_auroc(
+            labels[rows], scores[rows], n_resamples=n_resamples, seed=seed, **how
+        )
+
+    strata = []
+    for group in np.unique(groups):
+        here = groups == group
+        n_positive = int(labels[here].sum())
+        found = area(here, within_P=folds[here]) if _has_pair(labels[here], folds[here]) else None
+        strata.append(GroupResult(str(group), int(here.sum()), n_positive, found))
+    if all(each.interval is None for each in strata):
         names = ", ".join(each.group for each in strata[:5])
         msg = f"the confounder decides the label: each of its {len(strata)} values ({names}) has "
         msg += "one class only, so nothing can be compared within it"
         raise CohortError(msg)
-    weights_S = np.array([each.n_positive * (each.n_patients - each.n_positive) for each in paired])
-    rows_S = [np.flatnonzero(groups == each.group) for each in paired]
+    everybody = np.ones(len(labels), dtype=np.bool_)
+    within = area(
+        everybody,
+        within_P=_together(groups, folds),
+        strata_P=_together(groups, labels.astype(np.str_)),
+    )
+    return StratifiedAuroc(area(everybody, within_P=folds), within, tuple(strata))
 
-    def within(counts_RP: Floats) -> Floats:
-        values_SR = [auroc_R(labels[rows], scores[rows], counts_RP[:, rows]) for rows in rows_S]
-        return np.asarray(np.average(values_SR, axis=0, weights=weights_S))
 
-    both = np.unique(np.stack([groups, labels.astype(np.str_)]), axis=1, return_inverse=True)[1]
-    draws_R = np.concatenate([within(counts) for counts in resamples(both, n_resamples, seed)])
-    value = float(within(np.ones((1, len(labels))))[0])
-    pooled = bootstrap(auroc, labels, scores, n_resamples=n_resamples, seed=seed, level=level)
-    return StratifiedAuroc(pooled, percentile(value, draws_R, level=level), tuple(strata))
+def _has_pair(labels: Labels, folds_P: NDArray[np.str_]) -> bool:
+    return any(0 < labels[rows].sum() < len(rows) for rows in parts(folds_P, len(labels)))
+
+
+def _together(one_P: NDArray[np.str_], other_P: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Return a number for each pair of values."""
+    return np.unique(np.stack([one_P, other_P]), axis=1, return_inverse=True)[1].ravel()

@@ -82,6 +82,11 @@ def check_groups(groups_P: ArrayLike, n_patients: int) -> NDArray[np.str_]:
     return groups
 
 
+def check_within(within_P: ArrayLike | None, n_patients: int) -> NDArray[np.str_] | None:
+    """Return the part of every patient as text; None where all are compared with all."""
+    return None if within_P is None else check_groups(within_P, n_patients)
+
+
 def check_classes(labels_P: ArrayLike, scores_PC: ArrayLike) -> tuple[Labels, Floats]:
     """Return labels 0..C-1 and one finite score per class; C is at least 2.
 

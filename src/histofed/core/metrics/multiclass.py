@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.metrics.discrimination import auprc, auroc
-from histofed.core.metrics.inputs import check_class_probabilities
+from histofed.core.metrics.inputs import check_class_probabilities, check_within
 from histofed.core.words import counted
 from histofed.errors import CohortError
 
@@ -18,19 +18,27 @@ if TYPE_CHECKING:
     from histofed.core.metrics.inputs import Floats, Labels
 
 
-def macro_auroc(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> float:
+def macro_auroc(
+    labels_P: ArrayLike, probabilities_PC: ArrayLike, *, within_P: ArrayLike | None = None
+) -> float:
     """Return the mean over classes of the AUROC of one class against the rest.
 
     Every class counts the same, but what is in the rest depends on how frequent the others are;
     `hand_till` does not.
 
+    Parameters
+    ----------
+    within_P
+        As of `auroc`.
+
     Raises
     ------
     CohortError
-        As `check_class_probabilities`, or a class without patients.
+        As `check_class_probabilities`, a class without patients, or as `auroc`.
     """
     labels, probabilities = _every_class(labels_P, probabilities_PC)
-    return float(np.mean([auroc(labels == c, column) for c, column in enumerate(probabilities.T)]))
+    of_class = [auroc(labels == c, p, within_P=within_P) for c, p in enumerate(probabilities.T)]
+    return float(np.mean(of_class))
 
 
 def macro_auprc(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> float:
@@ -45,11 +53,18 @@ def macro_auprc(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> float:
     return float(np.mean([auprc(labels == c, column) for c, column in enumerate(probabilities.T)]))
 
 
-def hand_till(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> float:
+def hand_till(
+    labels_P: ArrayLike, probabilities_PC: ArrayLike, *, within_P: ArrayLike | None = None
+) -> float:
     """Return the mean over pairs of classes of the AUROC between the two (Hand & Till 2001).
 
     For a pair, the mean of ordering its patients by the one class's probability and by the
     other's. Does not depend on how frequent the classes are.
+
+    Parameters
+    ----------
+    within_P
+        As of `auroc`.
 
     Raises
     ------
@@ -57,12 +72,13 @@ def hand_till(labels_P: ArrayLike, probabilities_PC: ArrayLike) -> float:
         As `macro_auroc`.
     """
     labels, probabilities = _every_class(labels_P, probabilities_PC)
+    groups = check_within(within_P, len(labels))
     values = []
     for one, other in combinations(range(probabilities.shape[1]), 2):
         pair = np.isin(labels, (one, other))
-        is_one = labels[pair] == one
-        values += [auroc(is_one, probabilities[pair, one])]
-        values += [auroc(~is_one, probabilities[pair, other])]
+        is_one, among = labels[pair] == one, None if groups is None else groups[pair]
+        values += [auroc(is_one, probabilities[pair, one], within_P=among)]
+        values += [auroc(~is_one, probabilities[pair, other], within_P=among)]
     return float(np.mean(values))
 
 

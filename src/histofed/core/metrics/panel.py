@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
-from histofed.core.metrics.comparison import benjamini_hochberg
-from histofed.core.metrics.discrimination import auroc
-from histofed.core.metrics.inputs import check
-from histofed.core.metrics.resampling import bootstrap
+from histofed.core.metrics.comparison import benjamini_hochberg, rank_sum_p
+from histofed.core.metrics.inputs import check, check_groups
+from histofed.core.metrics.resampling import bootstrap_auroc
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -35,7 +33,9 @@ class Question:
         Of those with an answer.
     auroc, p_value, adjusted
         With bootstrap interval; one-sided of 0.5 (Mann & Whitney 1947); and adjusted for the
-        number of questions (Benjamini & Hochberg 1995). None where one class has nobody.
+        number of questions (Benjamini & Hochberg 1995). None where nobody can be compared.
+    reason
+        Why there is none.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Question:
     auroc: Interval | None
     p_value: float | None
     adjusted: float | None
+    reason: str = ""
 
 
 def panel_auroc(
@@ -51,6 +52,7 @@ def panel_auroc(
     probabilities_PQ: ArrayLike,
     names: Sequence[str],
     *,
+    within_P: ArrayLike | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> list[Question]:
@@ -61,6 +63,8 @@ def panel_auroc(
     labels_PQ
         0, 1, or NaN where not known: such a patient is left out of this question only, for a gene
         that was not sequenced is not a gene without mutation.
+    within_P
+        As of `auroc`.
 
     Raises
     ------
@@ -74,6 +78,7 @@ def panel_auroc(
         msg = f"panel: labels {labels.shape}, probabilities {probabilities.shape} and {len(names)} "
         msg += "names; give a row per patient and a column per question"
         raise CohortError(msg)
+    folds = check_groups(np.zeros(len(labels)) if within_P is None else within_P, len(labels))
     found = []
     for name, label_P, probability_P in zip(names, labels.T, probabilities.T, strict=True):
         known = ~np.isnan(label_P)
@@ -82,12 +87,20 @@ def panel_auroc(
         except CohortError as error:
             msg = f"{name}: {error}"
             raise CohortError(msg) from error
+        here = folds[known]
         interval = p_value = None
-        if answers.min() != answers.max():
-            interval = bootstrap(auroc, answers, scores, n_resamples=n_resamples, seed=seed)
-            test = mannwhitneyu(scores[answers == 1], scores[answers == 0], alternative="greater")
-            p_value = float(test.pvalue)
-        found.append((name, len(answers), int(answers.sum()), interval, p_value))
-    p_values = [p_value for *_, p_value in found if p_value is not None]
+        try:
+            p_value = rank_sum_p(answers, scores, within_P=here)
+            interval = bootstrap_auroc(
+                answers, scores, within_P=here, n_resamples=n_resamples, seed=seed
+            )
+            reason = ""
+        except CohortError as error:
+            reason = str(error)
+        found.append((name, len(answers), int(answers.sum()), interval, p_value, reason))
+    p_values = [p_value for *_, p_value, _ in found if p_value is not None]
     adjusted = iter(benjamini_hochberg(p_values).tolist() if p_values else [])
-    return [Question(*row, None if row[-1] is None else next(adjusted)) for row in found]
+    return [
+        Question(name, n, n_positive, interval, p, None if p is None else next(adjusted), reason)
+        for name, n, n_positive, interval, p, reason in found
+    ]

@@ -8,12 +8,21 @@ Array suffixes: P patients, R resamples, G groups of tied probabilities, T thres
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from histofed.core.metrics.inputs import Floats, Labels
+
+
+def parts(within_P: NDArray[Any] | None, n_patients: int) -> list[Labels]:
+    """Return the rows of the patients of each value; all of them together where there is none."""
+    if within_P is None:
+        return [np.arange(n_patients)]
+    return [np.flatnonzero(within_P == value) for value in np.unique(within_P)]
 
 
 def midranks(values_P: Floats) -> Floats:
@@ -39,12 +48,28 @@ def by_descending_group(labels: Labels, scores: Floats, counts_RP: Floats) -> tu
     return positive_RG, np.add.reduceat(counts_RP * (1 - positive_P), starts, axis=1)
 
 
-def auroc_R(labels: Labels, scores: Floats, counts_RP: Floats) -> Floats:
-    """Return the area under the ROC curve of each resample."""
-    positive_RG, negative_RG = by_descending_group(labels, scores, counts_RP)
-    above_RG = np.cumsum(positive_RG, axis=1) - positive_RG / 2
-    pairs_R = positive_RG.sum(axis=1) * negative_RG.sum(axis=1)
-    return np.asarray((above_RG * negative_RG).sum(axis=1) / pairs_R)
+def auroc_R(
+    labels: Labels,
+    scores: Floats,
+    counts_RP: Floats,
+    within_P: NDArray[Any] | None = None,
+) -> Floats:
+    """Return the area under the ROC curve of each resample; NaN where no pair is compared.
+
+    Parameters
+    ----------
+    within_P
+        Only patients with the same value are compared, e.g. those of one fold.
+    """
+    right_R, pairs_R = np.zeros(len(counts_RP)), np.zeros(len(counts_RP))
+    for rows in parts(within_P, len(labels)):
+        positive_RG, negative_RG = by_descending_group(
+            labels[rows], scores[rows], counts_RP[:, rows]
+        )
+        above_RG = np.cumsum(positive_RG, axis=1) - positive_RG / 2
+        right_R += (above_RG * negative_RG).sum(axis=1)
+        pairs_R += positive_RG.sum(axis=1) * negative_RG.sum(axis=1)
+    return np.divide(right_R, pairs_R, out=np.full_like(right_R, np.nan), where=pairs_R > 0)
 
 
 def auprc_R(labels: Labels, scores: Floats, counts_RP: Floats) -> Floats:

@@ -16,6 +16,8 @@ from histofed.core.metrics.intervals import Interval, wald
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
 
     from histofed.core.metrics.inputs import Floats, Labels
@@ -53,13 +55,12 @@ def recalibration(
         probabilities that separate the classes (Albert & Anderson 1984).
     """
     labels, probabilities = check_probabilities(labels_P, probabilities_P)
-    uncertain = np.clip(probabilities, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
-    _check_overlap(labels, uncertain)
-    log_odds = np.log(uncertain) - np.log1p(-uncertain)
+    _check_overlap(labels, _uncertain(probabilities))
+    odds = log_odds(probabilities)
     # Centred, the two columns are nearly orthogonal and Newton's steps stay short.
-    design = np.column_stack([log_odds - log_odds.mean(), np.ones_like(log_odds)])
-    (slope, _), slope_errors = _logistic(design, labels, np.zeros_like(log_odds))
-    (intercept,), intercept_errors = _logistic(np.ones((len(labels), 1)), labels, log_odds)
+    design = np.column_stack([odds - odds.mean(), np.ones_like(odds)])
+    (slope, _), slope_errors = _logistic(design, labels, np.zeros_like(odds))
+    (intercept,), intercept_errors = _logistic(np.ones((len(labels), 1)), labels, odds)
     return Recalibration(
         slope=wald(float(slope), float(slope_errors[0]), level=level),
         intercept=wald(float(intercept), float(intercept_errors[0]), level=level),
@@ -103,6 +104,16 @@ def temperature(labels_P: ArrayLike, logits_PC: ArrayLike) -> float:
     return 1 / float(brentq(gradient, 0.0, coldest))
 
 
+def log_odds(probabilities_P: Floats) -> Floats:
+    """Return log odds of probabilities; those of 0 and 1 stay finite."""
+    uncertain = _uncertain(probabilities_P)
+    return np.asarray(np.log(uncertain) - np.log1p(-uncertain))
+
+
+def _uncertain(probabilities_P: Floats) -> Floats:
+    return np.clip(probabilities_P, CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
+
+
 def _check_overlap(labels: Labels, probabilities: Floats) -> None:
     """Refuse patients for whom a logistic regression on their probability has no finite fit."""
     if labels.min() == labels.max():
@@ -124,24 +135,66 @@ def _check_overlap(labels: Labels, probabilities: Floats) -> None:
         raise CohortError(msg)
 
 
-def _logistic(design_PK: Floats, labels: Labels, offset_P: Floats) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LogisticSums:
+    """What a Newton step of a logistic regression needs of some patients; it adds up.
+
+    Attributes
+    ----------
+    log_likelihood, gradient_K, information_KK
+        At some coefficients, the last as expected (Fisher).
+    """
+
+    log_likelihood: float
+    gradient_K: Floats
+    information_KK: Floats
+
+    def __add__(self, other: LogisticSums) -> LogisticSums:
+        return LogisticSums(
+            self.log_likelihood + other.log_likelihood,
+            self.gradient_K + other.gradient_K,
+            self.information_KK + other.information_KK,
+        )
+
+
+def logistic_sums(
+    design_PK: Floats, labels: Labels, offset_P: Floats, beta_K: Floats
+) -> LogisticSums:
+    """Return what some patients say at these coefficients."""
+    eta_P = offset_P + design_PK @ beta_K
+    fitted_P = np.exp(-np.logaddexp(0, -eta_P))
+    return LogisticSums(
+        log_likelihood=float((labels * eta_P - np.logaddexp(0, eta_P)).sum()),
+        gradient_K=design_PK.T @ (labels - fitted_P),
+        information_KK=(design_PK * (fitted_P * (1 - fitted_P))[:, None]).T @ design_PK,
+    )
+
+
+def newton(ask: Callable[[Floats], LogisticSums], n_coefficients: int) -> tuple[Floats, Floats]:
     """Return coefficients and standard errors by Newton's method with halved steps.
 
     The likelihood is concave and, for what the callers let through, has a finite maximum.
+
+    Parameters
+    ----------
+    ask
+        Returns the sums of all patients at some coefficients.
     """
-
-    def log_likelihood(beta: Floats) -> float:
-        eta = offset_P + design_PK @ beta
-        return float((labels * eta - np.logaddexp(0, eta)).sum())
-
-    beta = np.zeros(design_PK.shape[1])
-    best = log_likelihood(beta)
+    beta = np.zeros(n_coefficients)
+    here = ask(beta)
     while True:
-        fitted = np.exp(-np.logaddexp(0, -(offset_P + design_PK @ beta)))
-        information = (design_PK * (fitted * (1 - fitted))[:, None]).T @ design_PK
-        step = np.linalg.solve(information, design_PK.T @ (labels - fitted))
-        while (reached := log_likelihood(beta + step)) < best and np.abs(step).max() > 1e-12:
+        step = np.linalg.solve(here.information_KK, here.gradient_K)
+        there = ask(beta + step)
+        while there.log_likelihood < here.log_likelihood and np.abs(step).max() > 1e-12:
             step = step / 2
-        beta, gain, best = beta + step, reached - best, reached
-        if gain <= 1e-12 * abs(best):
-            return beta, np.sqrt(np.diag(np.linalg.inv(information)))
+            there = ask(beta + step)
+        beta, gain, here = beta + step, there.log_likelihood - here.log_likelihood, there
+        if gain <= 1e-12 * abs(here.log_likelihood):
+            return beta, np.sqrt(np.diag(np.linalg.inv(here.information_KK)))
+
+
+def _logistic(design_PK: Floats, labels: Labels, offset_P: Floats) -> tuple[Floats, Floats]:
+    """Return coefficients and standard errors of rows that are all here."""
+    return newton(
+        lambda beta_K: logistic_sums(design_PK, labels, offset_P, beta_K), design_PK.shape[1]
+    )

@@ -1,6 +1,6 @@
 """Bootstrap intervals: patients are drawn again, never tiles or slides.
 
-Array suffixes: P patients, R resamples, A arms (models), T thresholds.
+Array suffixes: P patients, R resamples, A arms (models).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 
 from histofed.core.metrics.calibration import brier
 from histofed.core.metrics.discrimination import auprc, auroc
-from histofed.core.metrics.inputs import both_classes, check
+from histofed.core.metrics.inputs import both_classes, check, check_within
 from histofed.core.metrics.intervals import Interval
-from histofed.core.metrics.ranks import auprc_R, auroc_R, brier_R, by_descending_group
+from histofed.core.metrics.ranks import auprc_R, auroc_R, brier_R
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CELLS_AT_ONCE = 2_000_000
 """Resamples x patients held in memory at a time; a large cohort is resampled in blocks."""
+
+LEAST_DEFINED = 0.5
+"""A metric that more resamples than this part leave undefined gets no interval."""
 
 
 def bootstrap(
@@ -136,43 +139,64 @@ def bootstrap_rows(
     return percentile(value, np.array(draws), level=level)
 
 
-def percentile(value: float, draws_R: Floats, *, level: float = 0.95) -> Interval:
-    """Return a value with the percentile interval of its resamples, widened to hold the value."""
-    low, high = np.quantile(draws_R, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, min(float(low), value), max(float(high), value))
-
-
-def roc_band(
+def bootstrap_auroc(
     labels_P: ArrayLike,
     probabilities_P: ArrayLike,
     *,
+    within_P: ArrayLike | None = None,
+    strata_P: NDArray[Any] | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
-    n_points: int = 101,
-) -> tuple[Floats, Floats, Floats]:
-    """Return ``(fpr_T, low_T, high_T)``: a pointwise bootstrap band of the true positive rate.
+) -> Interval:
+    """Return the AUROC over pairs of patients that share a value with its interval.
 
-    Vertical, at fixed false positive rates (Fawcett 2006): it holds at each point, not for the
-    whole curve at once.
+    Parameters
+    ----------
+    within_P
+        As of `auroc`. Patients are drawn from all folds together: drawn from a fold and class,
+        where there are a handful, they would vary too little (a part of 1 / n is lost; with three
+        the interval would be a fifth too narrow).
+    strata_P
+        Patients are drawn within each value; the classes if None.
 
     Raises
     ------
     CohortError
-        As `auroc`.
+        As `auroc`, or as `defined`.
     """
     labels, scores = both_classes(labels_P, probabilities_P)
-    grid_T = np.linspace(0.0, 1.0, n_points)
-    tpr_RT = []
-    for counts_RP in resamples(labels, n_resamples, seed):
-        positive_RG, negative_RG = by_descending_group(labels, scores, counts_RP)
-        for positive_G, negative_G in zip(positive_RG, negative_RG, strict=True):
-            true_T = np.concatenate([[0.0], np.cumsum(positive_G)]) / positive_G.sum()
-            false_T = np.concatenate([[0.0], np.cumsum(negative_G)]) / negative_G.sum()
-            # On a vertical piece of the curve interp takes the last point, which is the top.
-            tpr_RT.append(np.interp(grid_T, false_T, true_T))
-    low_T, high_T = np.quantile(np.stack(tpr_RT), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return grid_T, low_T, high_T
+    within = check_within(within_P, len(labels))
+    value = auroc(labels, scores, within_P=within)
+    draws_R = np.concatenate(
+        [
+            auroc_R(labels, scores, counts_RP, within)
+            for counts_RP in resamples(labels if strata_P is None else strata_P, n_resamples, seed)
+        ]
+    )
+    return percentile(value, defined(draws_R, "AUROC"), level=level)
+
+
+def defined(draws_R: Floats, what: str) -> Floats:
+    """Return the resamples that can tell a metric.
+
+    Raises
+    ------
+    CohortError
+        They are less than `LEAST_DEFINED` of all.
+    """
+    defined_R = draws_R[np.isfinite(draws_R)]
+    if len(defined_R) < LEAST_DEFINED * len(draws_R):
+        msg = f"{what}: only {len(defined_R)} of {len(draws_R)} resamples of these patients "
+        msg += "can tell it, so it has no interval; take more patients"
+        raise CohortError(msg)
+    return defined_R
+
+
+def percentile(value: float, draws_R: Floats, *, level: float = 0.95) -> Interval:
+    """Return a value with the percentile interval of its resamples, widened to hold the value."""
+    low, high = np.quantile(draws_R, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, min(float(low), value), max(float(high), value))
 
 
 def _on_arms(

@@ -130,6 +130,8 @@ def site_known(
 ) -> SiteKnown:
     """Return how well a classifier finds the site from the features, cross-validated by patient.
 
+    Patients are compared with those of their fold.
+
     Where it does, a model may use the site in place of the disease (Howard et al. 2021); compare
     with `stratified_auroc` and test on whole sites.
 
@@ -168,7 +170,9 @@ def site_known(
             msg += f"for {held.sum()} patients and {len(names)} sites"
             raise CohortError(msg)
         scores_PS[held] = found
-    by_site = {str(n): auroc(site_P == s, scores_PS[:, s]) for s, n in enumerate(names)}
+    by_site = {
+        str(n): auroc(site_P == s, scores_PS[:, s], within_P=fold_P) for s, n in enumerate(names)
+    }
     return SiteKnown(by_site, float(np.mean(list(by_site.values()))))
 
 

@@ -112,9 +112,9 @@ class Task(ABC):
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell holds a number that can be computed with."""
+    """Whether a cell holds a number that can be computed with, as people write one."""
     try:
-        return abs(float(cell)) <= LARGEST  # NaN is not
+        return "_" not in cell and abs(float(cell)) <= LARGEST  # 1_0 is 10 to Python; NaN is not
     except ValueError:
         return False
 

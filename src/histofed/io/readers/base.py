@@ -25,6 +25,12 @@ SLIDE_SUFFIXES = frozenset(
     {".svs", ".tif", ".tiff", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm"}
 )
 
+PLAIN_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+"""Images that are no slides."""
+
+IMAGE_SUFFIXES = PLAIN_IMAGES | {".tif", ".tiff"}
+"""Images of a folder that is named as a slide; elsewhere a ``.tif`` is mostly a slide."""
+
 THUMBNAIL_BAND_PX = 32 * 2**20
 
 _DIGEST_CHUNK_BYTES = 1 << 20
@@ -100,6 +106,17 @@ class SlideReader(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+def read_one(
+    reader: SlideReader, level: int, corner: tuple[int, int], *, width_px: int, height_px: int
+) -> NDArray[np.uint8]:
+    """Read one rectangle as many are read; see `SlideReader.read`."""
+    ((_, pixels_BHW3),) = reader.read_many(
+        level, np.array([corner]), width_px=width_px, height_px=height_px, batch_size=1
+    )
+    pixels: NDArray[np.uint8] = pixels_BHW3[0]
+    return pixels
 
 
 def read_thumbnail(
@@ -191,8 +208,36 @@ def _visible(folder: Path) -> list[Path]:
         raise SlideUnreadable(msg) from error
 
 
+def image_folders(path: Path) -> list[Path]:
+    """Return the folders of images among the folders in one, or that one itself, sorted.
+
+    In such a folder are images that are no slides (`PLAIN_IMAGES`), and no slides.
+    """
+
+    def holds_images(folder: Path) -> bool:
+        suffixes = {file.suffix.lower() for file in _visible(folder) if file.is_file()}
+        return bool(suffixes & PLAIN_IMAGES) and not suffixes & SLIDE_SUFFIXES
+
+    if holds_images(path):
+        return [path]
+    inside = [folder for folder in _visible(path) if folder.is_dir()]
+    return [folder for folder in sorted(inside) if holds_images(folder)]
+
+
+def images_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images of a folder, and whatever else is in it, each sorted by name.
+
+    What is hidden is neither.
+    """
+    inside = sorted(_visible(folder))
+    images = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir()]
+    return images, [p for p in inside if p not in set(images)]
+
+
 def slide_files(path: Path) -> list[Path]:
-    """Return every file of a slide: DICOM, MIRAX and Hamamatsu VMS slides have many."""
+    """Return every file of a slide: DICOM, MIRAX, Hamamatsu VMS and folders of images have many."""
+    if path.is_dir():
+        return images_and_others(path)[0]
     suffix = path.suffix.lower()
     if suffix == dicom.SUFFIX:
         return dicom.series_files(path)

@@ -24,7 +24,12 @@ def series_files(path: Path) -> list[Path]:
 
 
 def slide_name(path: Path) -> str:
-    """Return the name of a slide: its file's, or its folder's if one series is alone in it."""
+    """Return the name of a slide: its file's, or its folder's if that is the slide.
+
+    A folder is, if it is one of images, or if one series is alone in it.
+    """
+    if path.is_dir():
+        return path.resolve().name
     if path.suffix.lower() != SUFFIX:
         return path.stem
     series = series_uid(path)

@@ -16,13 +16,20 @@ from histofed.io.readers.resolution import slide_mpp
 from histofed.io.readers.tiff_levels import VENDORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 MAX_BLOCK_PX = 2**26
 """Pixels of the largest block of a tiled TIFF that is believed; scanners write 2**18 at most."""
+
+BOUNDS = (
+    openslide.PROPERTY_NAME_BOUNDS_X,
+    openslide.PROPERTY_NAME_BOUNDS_Y,
+    openslide.PROPERTY_NAME_BOUNDS_WIDTH,
+    openslide.PROPERTY_NAME_BOUNDS_HEIGHT,
+)
 
 
 class OpenSlideReader:
@@ -53,7 +60,7 @@ class OpenSlideReader:
                 f"(level 0 pixels) cannot be read ({error}); the file is damaged: copy it again"
             )
             raise SlideUnreadable(msg) from error
-        return _on_white(rgba)
+        return on_white(rgba)
 
     def read_many(
         self,
@@ -156,6 +163,7 @@ def open_openslide(
             level_sizes_px=tuple(slide.level_dimensions),
             vendor=slide.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             objective_power=_number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER),
+            scanned_from_px0=scanned_from_px0(slide.properties),
         )
     except HistofedError:
         slide.close()
@@ -181,6 +189,19 @@ def _check_blocks(slide: openslide.OpenSlide, path: Path) -> None:
             raise SlideUnreadable(msg)
 
 
+def scanned_from_px0(properties: Mapping[str, str]) -> tuple[int, int]:
+    """Return where the scanned part of a slide begins: MIRAX and others leave a wide margin.
+
+    QuPath cuts a slide to it where all four properties are whole numbers, and counts from its
+    corner (OpenslideImageServer, since QuPath 0.2).
+    """
+    try:
+        x, y, _, _ = (int(properties[name]) for name in BOUNDS)
+    except (KeyError, ValueError):
+        return 0, 0
+    return x, y
+
+
 def _number(slide: openslide.OpenSlide, name: str) -> float | None:
     """Return a numeric property, or None where it is absent or not a number."""
     text = slide.properties.get(name)
@@ -190,7 +211,7 @@ def _number(slide: openslide.OpenSlide, name: str) -> float | None:
         return None
 
 
-def _on_white(rgba: Image.Image) -> NDArray[np.uint8]:
+def on_white(rgba: Image.Image) -> NDArray[np.uint8]:
     """Flatten RGBA on white: what a scanner did not scan is background, not black."""
     pixels = np.asarray(rgba)
     if pixels[..., 3].min() == 255:

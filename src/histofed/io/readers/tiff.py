@@ -9,25 +9,24 @@ still counts is OpenSlide's word.
 from __future__ import annotations
 
 import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 
+from histofed.core.memory import Memory
 from histofed.errors import SlideUnreadable
-from histofed.io.readers.base import read_thumbnail
+from histofed.io.readers.base import read_one, read_thumbnail
 from histofed.io.readers.batches import Batches
 from histofed.io.readers.blocks import plan_reading
 from histofed.io.readers.comparison import compare
 from histofed.io.readers.tiff_levels import stored_levels
+from histofed.io.readers.walking import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,11 +39,29 @@ if TYPE_CHECKING:
 VISITS_AT_ONCE = 8
 """Blocks that one call of a thread decodes: enough that handing them over costs little."""
 
+ENTRY_BYTES = 400
+"""What a block takes in a memory beside its pixels; one that was never written has none."""
+
+BlockMemory: TypeAlias = "Memory[tuple[object, int, int], NDArray[np.uint8] | None]"
+"""Decoded blocks of any number of open slides."""
+
+
+def block_memory(max_bytes: int) -> BlockMemory:
+    """Return room for so many bytes of decoded blocks."""
+    return Memory(
+        max_bytes, size=lambda block: ENTRY_BYTES + (0 if block is None else block.nbytes)
+    )
+
 
 class TiffReader:
     """A slide read block by block. Made by `histofed.io.readers.open_slide`.
 
     It owns the reference reader.
+
+    Parameters
+    ----------
+    kept
+        Where decoded blocks are kept and looked for; then `blocks_decoded` counts these again.
 
     Attributes
     ----------
@@ -55,11 +72,19 @@ class TiffReader:
     rule = "tiff"
 
     def __init__(
-        self, path: Path, info: SlideInfo, levels: list[StoredLevel], *, reference: SlideReader
+        self,
+        path: Path,
+        info: SlideInfo,
+        levels: list[StoredLevel],
+        *,
+        reference: SlideReader,
+        kept: BlockMemory | None = None,
     ) -> None:
         self._path = path
         self._levels = levels
         self._reference = reference
+        self._kept = kept
+        self._name = object()  # of this file as it was opened now
         self._of_reference = Lock()
         self._file = os.open(path, os.O_RDONLY)
         self._file_bytes = os.fstat(self._file).st_size
@@ -72,12 +97,7 @@ class TiffReader:
         self, level: int, x_px: int, y_px: int, *, width_px: int, height_px: int
     ) -> NDArray[np.uint8]:
         """Read a rectangle of one level as RGB; see `SlideReader.read`."""
-        corner = np.array([[x_px, y_px]])
-        ((_, pixels),) = self.read_many(
-            level, corner, width_px=width_px, height_px=height_px, batch_size=1
-        )
-        rectangle: NDArray[np.uint8] = pixels[0]
-        return rectangle
+        return read_one(self, level, (x_px, y_px), width_px=width_px, height_px=height_px)
 
     def read_many(
         self,
@@ -94,19 +114,14 @@ class TiffReader:
         stored = self._levels[level]
         plan = plan_reading(corners_N2, (width_px, height_px), stored.axes)
         self.blocks_touched += plan.touched
-        batches = Batches(plan, (height_px, width_px), batch_size)
-        visit = partial(self._visit, level, batches, skip_damaged=skip_damaged)
-        with _submitter(threads) as submit:
-            running: deque[Future[range]] = deque()
-            for start in range(0, len(plan.block_V), VISITS_AT_ONCE):
-                visits = range(start, min(start + VISITS_AT_ONCE, len(plan.block_V)))
-                batches.begin(visits)
-                running.append(submit(visit, visits))
-                if len(running) > 2 * threads:
-                    yield from self._finish(running.popleft(), batches)
-            while running:
-                yield from self._finish(running.popleft(), batches)
-            yield from batches.untouched()
+        yield from walk(
+            Batches(plan, (height_px, width_px), batch_size),
+            partial(self._block, level),
+            threads=threads,
+            at_once=VISITS_AT_ONCE,
+            skip_damaged=skip_damaged,
+            decoded=self._count,
+        )
 
     def richest_place_px(self, level: int) -> tuple[int, int]:
         """Return the middle of the block of a level that has the most bytes, in its pixels."""
@@ -137,30 +152,15 @@ class TiffReader:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _visit(self, level: int, batches: Batches, visits: range, *, skip_damaged: bool) -> range:
-        """Decode blocks and hand their pixels over; runs on any thread."""
-        for visit in visits:
-            try:
-                pixels = self._block(level, int(batches.plan.block_V[visit]))
-            except SlideUnreadable:
-                if not skip_damaged:
-                    raise
-                batches.lose(visit)
-                continue
-            for place, (top, left, y, x, height, width) in batches.plan.pairs(visit):
-                target = batches.pixels(place)[top : top + height, left : left + width]
-                target[:] = 255 if pixels is None else pixels[y : y + height, x : x + width]
-        return visits
-
-    def _finish(
-        self, running: Future[range], batches: Batches
-    ) -> Iterator[tuple[Ints, NDArray[np.uint8]]]:
-        visits = running.result()
-        self.blocks_decoded += len(visits)
-        yield from batches.finish(visits)
+    def _count(self, n_blocks: int) -> None:
+        self.blocks_decoded += n_blocks
 
     def _block(self, level: int, number: int) -> NDArray[np.uint8] | None:
-        """Decode one block; None where the scanner wrote none."""
+        """Return one block; None where the scanner wrote none."""
+        decode = partial(self._decode, level, number)
+        return self._kept.get((self._name, level, number), decode) if self._kept else decode()
+
+    def _decode(self, level: int, number: int) -> NDArray[np.uint8] | None:
         stored = self._levels[level]
         start_bytes, length_bytes = stored.offsets_bytes[number], stored.lengths_bytes[number]
         if length_bytes == 0:
@@ -212,26 +212,7 @@ class TiffReader:
         )
 
 
-@contextmanager
-def _submitter(threads: int) -> Iterator[Callable[..., Future[range]]]:
-    """Yield what runs a function on one of several threads or, with none, at once."""
-    if threads == 0:
-        yield _at_once
-        return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="blocks")
-    try:
-        yield pool.submit
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _at_once(function: Callable[[range], range], visits: range) -> Future[range]:
-    done: Future[range] = Future()
-    done.set_result(function(visits))
-    return done
-
-
-def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
+def open_tiff(path: Path, reference: SlideReader, *, kept: BlockMemory | None = None) -> TiffReader:
     """Open a slide that OpenSlide has opened; the reader closes the reference with itself.
 
     Raises
@@ -242,7 +223,7 @@ def open_tiff(path: Path, reference: SlideReader) -> TiffReader:
     levels = stored_levels(path, reference.info)
     sizes_px = tuple((each.axes[0].length_px, each.axes[1].length_px) for each in levels)
     info = replace(reference.info, level_sizes_px=sizes_px)
-    reader = TiffReader(path, info, levels, reference=reference)
+    reader = TiffReader(path, info, levels, reference=reference, kept=kept)
     try:
         for level in range(len(levels)):
             compare(reader, reference, level)

@@ -19,6 +19,7 @@ LATER_PARAMETERS: dict[str, Any] = {
     "source_digest": "",
     "quality": {},
     "stain": {},
+    "images": "fields",
 }
 """Parts of a record that came after version 1, with the value that means "as before"."""
 

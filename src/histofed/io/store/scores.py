@@ -30,9 +30,19 @@ class ScoreStore:
         return sorted(path.stem for path in self.folder.glob("*.h5"))
 
     def read(self, slide_id: str) -> TileScores:
-        """Read the scores of one slide."""
+        """Read the scores of one slide.
+
+        Raises
+        ------
+        StoreError
+            They are of another slide than their name says, or not one per tile.
+        """
         with open_h5(self.path(slide_id), "scores") as file:
-            return TileScores(
+            if (found := read_text(file, "slide_id")) != slide_id:
+                msg = f"{file.filename}: holds the scores of slide {found} under another name; "
+                msg += "restore the name, or make them again with `histofed explain`"
+                raise StoreError(msg)
+            scores = TileScores(
                 slide_id=slide_id,
                 coords_N2=np.asarray(file["coords"], dtype=np.int64),
                 side_px0=float(file.attrs["side_px0"]),
@@ -43,6 +53,8 @@ class ScoreStore:
                 model_digest=read_text(file, "model_digest"),
                 features_digest=read_text(file, "features_digest"),
             )
+        _check_shapes(scores)
+        return scores
 
     def write(self, scores: TileScores) -> Path:
         """Write the scores of one slide."""
@@ -66,14 +78,19 @@ def _check_scores(scores: TileScores) -> None:
     if not scores.scores:
         msg = f"{scores.slide_id}: there is no score to write; name at least one head"
         raise StoreError(msg)
+    _check_shapes(scores)
     for name, values in scores.scores.items():
         if not name.isidentifier():
             msg = f"{scores.slide_id}: head {name!r} is not a plain name (letters, digits, _)"
             raise StoreError(msg)
+        if not np.isfinite(values).all():
+            msg = f"{scores.slide_id}: head {name!r} has scores that are not finite; train again"
+            raise StoreError(msg)
+
+
+def _check_shapes(scores: TileScores) -> None:
+    for name, values in scores.scores.items():
         if values.shape != (len(scores.coords_N2),):
             msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
             msg += f"{counted(len(scores.coords_N2), 'tile')}; there must be one per tile"
-            raise StoreError(msg)
-        if not np.isfinite(values).all():
-            msg = f"{scores.slide_id}: head {name!r} has scores that are not finite; train again"
             raise StoreError(msg)

@@ -1,0 +1,91 @@
+"""How far people agree with one another. Suffixes: P patients, C categories, R resamples."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histofed.core.metrics.inputs import check_groups
+from histofed.core.metrics.intervals import Interval
+from histofed.core.metrics.resampling import percentile, resamples
+from histofed.errors import CohortError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from histofed.core.metrics.inputs import Floats
+
+
+def cohen_kappa(
+    first_P: Sequence[str], second_P: Sequence[str], *, n_resamples: int = 2000, seed: int = 0
+) -> Interval | None:
+    """Return the agreement of two people beyond chance (Cohen 1960), bootstrapped over patients.
+
+    1 is full agreement, 0 what chance would give. None where both always say the same one thing:
+    chance alone would agree then. Ends are NaN where more than half of the resamples are like that.
+
+    Raises
+    ------
+    CohortError
+        Not two answers per patient, or no patient.
+    """
+    if len(first_P) != len(second_P) or not first_P:
+        msg = f"kappa: one answer of each rater per patient, found {len(first_P)} and "
+        msg += f"{len(second_P)}; give two lists of the same length, at least 1"
+        raise CohortError(msg)
+    names, codes = np.unique([*first_P, *second_P], return_inverse=True)
+    a_P, b_P = codes.reshape(2, -1)
+    hot_PC = np.eye(len(names))
+    draws = [
+        _kappa(counts_RP, hot_PC[a_P], hot_PC[b_P])
+        for counts_RP in resamples(np.zeros(len(a_P)), n_resamples, seed)
+    ]
+    value = float(_kappa(np.ones((1, len(a_P))), hot_PC[a_P], hot_PC[b_P])[0])
+    if math.isnan(value):
+        return None
+    draws_R = np.concatenate(draws)
+    told_R = draws_R[~np.isnan(draws_R)]
+    if 2 * len(told_R) < len(draws_R) or len(a_P) < 2:
+        return Interval(value, math.nan, math.nan)
+    return percentile(value, told_R)
+
+
+def mean_of_groups(
+    values_P: ArrayLike, groups_P: ArrayLike, *, n_resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Return a mean whose interval is over groups: tiles of one patient are alike.
+
+    Ends are NaN with fewer than two groups.
+
+    Raises
+    ------
+    CohortError
+        Not one group per value, or no value.
+    """
+    values = np.asarray(values_P, dtype=np.float64)
+    if values.ndim != 1 or not len(values):
+        msg = f"mean of groups: at least one value is needed, found shape {values.shape}"
+        raise CohortError(msg)
+    _, group_P = np.unique(check_groups(groups_P, len(values)), return_inverse=True)
+    sums_G, sizes_G = np.bincount(group_P, weights=values), np.bincount(group_P)
+    if len(sizes_G) < 2:
+        return Interval(float(values.mean()), math.nan, math.nan)
+    draws = [
+        (counts_RG @ sums_G) / (counts_RG @ sizes_G)
+        for counts_RG in resamples(np.zeros(len(sizes_G)), n_resamples, seed)
+    ]
+    return percentile(float(values.mean()), np.concatenate(draws))
+
+
+def _kappa(counts_RP: Floats, first_PC: Floats, second_PC: Floats) -> Floats:
+    """Return the kappa of every resample ``(R,)``; NaN where chance alone agrees."""
+    n_R = counts_RP.sum(axis=1)
+    agreed_R = counts_RP @ (first_PC * second_PC).sum(axis=1) / n_R
+    chance_R = ((counts_RP @ first_PC) * (counts_RP @ second_PC)).sum(axis=1) / n_R**2
+    beyond_R = 1 - chance_R
+    told = beyond_R > 1e-12
+    return np.where(told, (agreed_R - chance_R) / np.where(told, beyond_R, 1), np.nan)
