@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import histofed.federation  # noqa: F401  before Lightning, which it makes importable everywhere
+import histofed.federation.callbacks  # noqa: F401  makes Lightning importable everywhere
 
 # isort: split
 import pytest
@@ -14,20 +14,23 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from histofed.federation.callbacks.federated import FederatedCallback
-from histofed.federation.messages import SiteUpdate
+from histofed.federation.callbacks.scaffold import ScaffoldCorrection
+from histofed.federation.messages import Round, SiteUpdate  # noqa: TC001
+
+RULES = {"scaffold": ScaffoldCorrection}
 
 
 class ToyModule(pl.LightningModule):
     """Linear, batch norm, dropout, linear: parameters, float buffers, a counter, randomness."""
 
-    def __init__(self, *, adam: bool = True, plain: bool = False) -> None:
+    def __init__(self, *, adam: bool = True, plain: bool = False, outputs: int = 1) -> None:
         super().__init__()
         body = [] if plain else [nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.3)]
-        self.net = nn.Sequential(*body, nn.Linear(3 if plain else 4, 1))
+        self.net = nn.Sequential(*body, nn.Linear(3 if plain else 4, outputs))
         self.adam = adam
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.net(features).squeeze(-1)
+        return self.net(features).mean(-1)
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
         features, target = batch
@@ -39,7 +42,7 @@ class ToyModule(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def make_module(seed: int = 0, **options: bool) -> ToyModule:
+def make_module(seed: int = 0, **options: int) -> ToyModule:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return ToyModule(**options)
@@ -71,9 +74,9 @@ def make_trainer(*callbacks: pl.Callback, **options: object) -> pl.Trainer:
 
 
 def make_update(
-    site: str = "north", state: dict | None = None, *, round: int = 1, n: int = 10, **metrics: float
+    current: Round, site: str = "north", state: dict | None = None, *, n: int = 10, **metrics: float
 ) -> SiteUpdate:
-    return SiteUpdate(site=site, round=round, state=state or {}, n_patients=n, metrics=metrics)
+    return current.answer(site, state or {}, n_patients=n, n_steps=n, metrics=metrics)
 
 
 def evaluator(data: TensorDataset):
@@ -98,7 +101,9 @@ def make_site(
     **options,
 ):
     """Return a site's body for `run_sites`; the trained module is put into ``modules``."""
-    module_options = {key: options.pop(key) for key in ("adam", "plain") if key in options}
+    kinds = ("adam", "plain", "outputs")
+    module_options = {key: options.pop(key) for key in kinds if key in options}
+    rules = [RULES[rule] for rule in options.pop("rules", [])]
     batch_size = options.pop("batch_size", 4)
     before = options.pop("before", lambda: None)
     options.setdefault("evaluate", evaluator(make_data(8, seed + 100)))
@@ -108,7 +113,7 @@ def make_site(
         callback = FederatedCallback(exchange, site=name, n_patients=n, **options)
         module = make_module(seed + 7, **module_options)
         loader = make_loader(make_data(n, seed), batch_size=batch_size)
-        make_trainer(callback, max_epochs=epochs).fit(module, loader)
+        make_trainer(callback, *[rule() for rule in rules], max_epochs=epochs).fit(module, loader)
         if modules is not None:
             modules[name] = module
 
@@ -130,5 +135,6 @@ def toy() -> SimpleNamespace:
         update=make_update,
         evaluator=evaluator,
         site=make_site,
+        callback=pl.Callback,
         same=same,
     )

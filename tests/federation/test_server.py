@@ -1,22 +1,32 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 from histofed.errors import ConfigError, FederationError
-from histofed.federation.server import Selection, Server
+from histofed.federation.run_plan import RunPlan, Selection
+from histofed.federation.server import Server
+from histofed.federation.strategies.cyclic import Cyclic
 from histofed.federation.strategies.fedavg import FedAvg
+from histofed.federation.strategies.fedopt import FedAdagrad
+from histofed.federation.strategies.krum import Krum
+from histofed.federation.strategies.scaffold import Scaffold
 
 START = {"w": torch.tensor([0.0])}
 
 
-def make_server(sites: str = "abc", rounds: int = 2, **options) -> Server:
-    return Server(FedAvg(), START, sites=sites, rounds=rounds, **options)
+def make_server(
+    sites: str = "abc", rounds: int = 2, *, strategy=None, start=START, trainable=(), **options
+) -> Server:
+    plan = RunPlan(sites=sites, rounds=rounds, **options)
+    return Server(strategy or FedAvg(), plan, initial_state=start, trainable=trainable)
 
 
 def answer(server: Server, toy, site: str, value: float, *, n: int = 10, **metrics: float):
     state = {} if server.round.final else {"w": torch.tensor([float(value)])}
-    return toy.update(site, state, round=server.round.number, n=n, **metrics)
+    return toy.update(server.round, site, state, n=n, **metrics)
 
 
 def test_rounds_aggregate_and_the_final_one_only_evaluates(toy):
@@ -68,6 +78,18 @@ def test_the_default_quorum_is_a_majority(sites, quorum):
     assert make_server(sites).quorum == quorum
 
 
+@pytest.mark.parametrize(
+    ("learning_rate", "match"),
+    [(1e39, "'w' must be finite"), (11.0, "the global model moved by 11, 11 times its own norm")],
+)
+def test_a_model_that_no_site_would_take_is_not_committed(toy, tmp_path, learning_rate, match):
+    strategy, plan = FedAdagrad(learning_rate=learning_rate), RunPlan(sites="ab", rounds=3)
+    server = Server(strategy, plan, initial_state=START, trainable=["w"], folder=tmp_path)
+    with pytest.raises(FederationError, match=f"round 1 of 3: .*FedAdagrad.*{match}"):
+        server.close({site: answer(server, toy, site, 1.0) for site in "ab"})
+    assert Server.resume(strategy, plan, folder=tmp_path).round.number == 1
+
+
 def test_order_of_arrival_and_of_naming_leaves_no_trace(toy):
     server = make_server("cab")
     assert server.sites == ("a", "b", "c")
@@ -77,7 +99,7 @@ def test_order_of_arrival_and_of_naming_leaves_no_trace(toy):
 
 def test_initial_state_is_copied():
     start = {"w": torch.tensor([1.0])}
-    server = Server(FedAvg(), start, sites="a", rounds=1)
+    server = make_server("a", 1, start=start)
     start["w"].zero_()
     assert server.round.state["w"].item() == 1.0
 
@@ -133,3 +155,51 @@ def test_impossible_runs_are_refused(toy):
         Selection("auc", "best")
     with pytest.raises(FederationError, match="its result comes after"):
         make_server().result()
+
+
+def test_a_strategy_says_who_trains_and_the_others_only_evaluate(toy):
+    server = make_server("ab", strategy=Cyclic(), selection=Selection("auc"))
+    for turn, resting, value in (("a", "b", 3.0), ("b", "a", 5.0)):
+        assert server.round.trains(turn)
+        assert not server.round.trains(resting)
+        answers = {
+            turn: answer(server, toy, turn, value, auc=0.5),
+            resting: toy.update(server.round, resting, {}, auc=0.7),
+        }
+        record = server.close(answers)
+        assert list(record.metrics) == ["a", "b"]
+        assert record.score == pytest.approx(0.6)
+        assert server.round.state["w"].item() == value
+    assert not any(server.round.trains(site) for site in "ab")
+
+
+def test_who_is_refused_loses_its_turn_and_nobody_trains_out_of_turn(toy):
+    server = make_server(strategy=Cyclic(), quorum=1)
+    answers = {
+        "a": answer(server, toy, "a", float("nan")),
+        "b": answer(server, toy, "b", 9.0),
+        "c": toy.update(server.round, "c", {}),
+    }
+    record = server.close(answers)
+    assert record.refused.keys() == {"a", "b"}
+    assert "tensor 'w' is unknown" in record.refused["b"]
+    assert server.round.state["w"].item() == 0.0
+    assert server.round.trains("b")
+
+
+def test_controls_travel_with_the_rounds(toy):
+    server = make_server("ab", 1, strategy=Scaffold("equal"), trainable=["w"])
+    assert server.round.controls["w"].item() == 0.0
+    server.close(
+        {
+            site: dataclasses.replace(
+                answer(server, toy, site, 1.0), controls={"w": torch.tensor([value])}
+            )
+            for site, value in (("a", 1.0), ("b", 5.0))
+        }
+    )
+    assert server.round.controls["w"].item() == 3.0
+
+
+def test_a_default_quorum_is_no_smaller_than_the_strategy_needs():
+    assert make_server("abcdefg", strategy=Krum()).quorum == 5

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from histofed.errors import FederationError
-from histofed.federation.state import clone_state, load_state, state_of
+from histofed.federation.state import clone_state, load_state, state_of, trainable_names
 
 
 def test_state_holds_parameters_and_buffers_and_shares_no_memory(toy):
@@ -48,3 +48,13 @@ def test_a_state_that_is_no_tensor_is_refused():
 
     with pytest.raises(FederationError, match="'_extra_state' in the state dict is a dict"):
         state_of(Chatty(1, 1))
+
+
+def test_trainable_names_leave_out_buffers_and_frozen_tensors_and_name_tied_ones_twice(toy):
+    module = toy.module()
+    module.net[3].bias.requires_grad_(False)
+    module.tied = module.net[0]
+    assert trainable_names(module) == [
+        *("net.0.weight", "net.0.bias", "net.1.weight", "net.1.bias", "net.3.weight"),
+        *("tied.weight", "tied.bias"),
+    ]

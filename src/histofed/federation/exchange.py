@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from histofed.federation.messages import Round, SiteUpdate
 
 
+class TurnOver(Exception):
+    """There is no round yet, and nobody waits: whoever pulled shall end, and be started again.
+
+    Out of `Exchange.pull`, where sites are visited one at a time; a `FederatedCallback` with a
+    memory has committed all that it needs to go on.
+    """
+
+
 class Exchange(Protocol):
     """A site's view of the federation; every transport offers one.
 

@@ -33,6 +33,22 @@ class RandomState:
             cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         )
 
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> RandomState:
+        """Return the state that `record` described."""
+        name, key, *rest = record["numpy"]
+        return cls(**{**record, "numpy": (name, np.array(key, dtype=np.uint32), *rest)})
+
+    def record(self) -> dict[str, Any]:
+        """Return the state as numbers, words and tensors, to be kept on disk."""
+        name, key, *rest = self.numpy
+        return {
+            "python": self.python,
+            "numpy": (name, key.tolist(), *rest),
+            "cpu": self.cpu,
+            "cuda": self.cuda,
+        }
+
     def restore(self) -> None:
         """Make this the present state."""
         random.setstate(self.python)

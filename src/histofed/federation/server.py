@@ -6,63 +6,30 @@ A transport hands out `Server.round`, collects the answers, calls `Server.close`
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from histofed.core.words import counted
-from histofed.errors import ConfigError, FederationError, UpdateRefused
-from histofed.federation.gate import check_update
-from histofed.federation.history import RoundRecord
+from histofed.errors import FederationError
+from histofed.federation.gate import admit, infinite_in, moved_too_far
+from histofed.federation.history import FederatedResult, RoundRecord
+from histofed.federation.journal import Best, Journal, Moment
 from histofed.federation.messages import Round
 from histofed.federation.state import clone_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
     from histofed.federation.messages import SiteUpdate
+    from histofed.federation.run_plan import RunPlan
     from histofed.federation.strategies.base import Strategy
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which metric picks the best round, and which way is better."""
-
-    metric: str
-    mode: Literal["max", "min"] = "max"
-
-    def __post_init__(self) -> None:
-        """Refuse a direction that does not exist."""
-        if self.mode not in ("max", "min"):
-            msg = f"selection of {self.metric}: mode must be 'max' or 'min', got {self.mode!r}"
-            raise ConfigError(msg)
-
-    def better(self, score: float, than: float) -> bool:
-        """Whether ``score`` beats ``than``; of equals, the earlier model stays."""
-        return score > than if self.mode == "max" else score < than
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FederatedResult:
-    """The outcome of a run.
-
-    Attributes
-    ----------
-    state
-        The global model after the last round.
-    best_state, best_round
-        The aggregated model with the best score and the round that made it, 1-based; the last one
-        where no selection was asked for. The initial model is scored but never chosen.
-    history
-        Every round, and the final evaluation.
-    """
-
-    state: dict[str, Tensor]
-    best_state: dict[str, Tensor]
-    best_round: int
-    history: tuple[RoundRecord, ...]
+_log = logging.getLogger(__name__)
 
 
 class Server:
@@ -72,48 +39,73 @@ class Server:
     ----------
     initial_state
         The model that round 1 starts from; it is copied.
+    trainable
+        Names of the tensors that the sites' optimizers change (`state.trainable_names`), for
+        strategies that treat them otherwise than buffers.
+    folder
+        Where every closed round is committed, so that `resume` goes on after a crash. None: the run
+        lives in memory.
+
+    Attributes
+    ----------
     sites
-        Names of all the sites.
-    rounds
-        Rounds that train.
-    selection
-        How the best round is chosen.
+        As in the plan.
     quorum
-        Fewest accepted updates that make a round. None: more than half of the sites, because a
-        model made from one or two of many is that of these hospitals, and shows them to the others.
+        Fewest accepted updates that make a round.
 
     Raises
     ------
     ConfigError
-        No round, no site, or a quorum that cannot be met.
+        A quorum that is too small for the strategy, a strategy that must know the trainable tensors
+        and does not, or a folder that holds a run.
     """
 
     def __init__(
         self,
         strategy: Strategy,
-        initial_state: Mapping[str, Tensor],
+        plan: RunPlan,
         *,
-        sites: Iterable[str],
-        rounds: int,
-        selection: Selection | None = None,
-        quorum: int | None = None,
+        initial_state: Mapping[str, Tensor],
+        trainable: Collection[str] = (),
+        folder: Path | None = None,
     ) -> None:
-        self.sites = tuple(sorted(sites))
-        self.quorum = len(self.sites) // 2 + 1 if quorum is None else quorum
-        if rounds < 1:
-            msg = f"rounds must be at least 1, got {rounds}"
-            raise ConfigError(msg)
-        if not 1 <= self.quorum <= len(self.sites):
-            msg = (
-                f"quorum must be in 1..{len(self.sites)}, the number of sites "
-                f"({', '.join(self.sites) or 'none'}), got {self.quorum}"
-            )
-            raise ConfigError(msg)
-        self._strategy = strategy
-        self._selection = selection
-        self._round = Round(number=1, total=rounds, state=clone_state(initial_state))
-        self._best: tuple[float, Round] | None = None
-        self._history: list[RoundRecord] = []
+        self._set_up(strategy, plan)
+        state = clone_state(initial_state)
+        memory = strategy.start(state, trainable=trainable, sites=self.sites)
+        moment = Moment(state=state, memory=memory, best=None, history=())
+        self._journal = None if folder is None else Journal(folder, plan.identity(strategy))
+        if self._journal is not None:
+            self._journal.start(moment)
+        self._stand_at(moment)
+
+    @classmethod
+    def resume(cls, strategy: Strategy, plan: RunPlan, *, folder: Path) -> Server:
+        """Return the server of a run that was killed, as it was after the last committed round.
+
+        Run, options, strategy, sites, rounds and selection must be as they were when the run was
+        started; the quorum may be lowered when a hospital has left. A damaged commit is logged as a
+        warning, and the run goes on from the one before.
+
+        Raises
+        ------
+        ConfigError
+            A quorum that is too small for the strategy.
+        StoreError
+            The folder holds no sound commit, or another run; what differs is named.
+        """
+        server = cls.__new__(cls)
+        server._set_up(strategy, plan)
+        server._journal = Journal(folder, plan.identity(strategy))
+        moment, faults = server._journal.resume()
+        for fault in faults:
+            _log.warning("%s; the run goes on from round %d", fault, len(moment.history) + 1)
+        server._stand_at(moment)
+        return server
+
+    def _set_up(self, strategy: Strategy, plan: RunPlan) -> None:
+        self.sites = tuple(plan.sites)
+        self.quorum = plan.quorum_of(strategy)
+        self._strategy, self._plan = strategy, plan
 
     @property
     def round(self) -> Round:
@@ -125,42 +117,50 @@ class Server:
         """Whether the final evaluation is in."""
         return bool(self._history) and self._history[-1].final
 
-    def close(self, answers: Mapping[str, SiteUpdate]) -> RoundRecord:
+    def close(self, answers: Mapping[str, SiteUpdate | FederationError]) -> RoundRecord:
         """Check the answers of the round, aggregate those that pass, and move to the next round.
 
         Parameters
         ----------
         answers
-            By the site that sent each, as the transport knows it.
+            By the site that sent each, as the transport knows it: its update, or why there is none
+            (`histofed.federation.gate.admit`).
 
         Raises
         ------
         FederationError
-            Fewer answers than the quorum passed the gate, or no site reports the selection metric.
+            Fewer answers than the quorum passed the gate, no site reports the selection metric, or
+            no site would take what the strategy made.
         """
         current = self._round
-        accepted, refused = self._admit(answers)
+        accepted, refused, absent = admit(answers, current, limits=self._plan.limits)
         if len(accepted) < self.quorum:
-            reasons = "".join(f"\n  {refused[site]}" for site in sorted(refused))
-            msg = (
-                f"round {current.number} of {current.total}: {counted(len(accepted), 'update')} "
-                f"accepted of {counted(len(self.sites), 'site')}, the quorum is {self.quorum}; "
-                f"mend the sites named here or lower the quorum (federation.min_sites){reasons}"
-            )
-            raise FederationError(msg)
+            errors = (each for each in answers.values() if isinstance(each, FederationError))
+            too_few = self._too_few(len(accepted), {**refused, **absent})
+            raise too_few from next(errors, None)
         record = RoundRecord(
             number=current.number,
             total=current.total,
             metrics={update.site: dict(update.metrics) for update in accepted},
             n_patients={update.site: update.n_patients for update in accepted},
             refused=refused,
+            absent=absent,
             score=self._score(accepted),
         )
-        self._consider(record.score)
-        if not current.final:
-            state = self._strategy.aggregate(current.state, accepted)
-            self._round = Round(number=current.number + 1, total=current.total, state=state)
-        self._history.append(record)
+        state, memory = current.state, self._memory
+        # None has trained in the final round, or where the sites whose turn it was were refused.
+        if trained := [update for update in accepted if current.trains(update.site)]:
+            state, memory = self._strategy.aggregate(state, trained, memory)
+            self._check_made(state, memory)
+        moment = Moment(
+            state=state,
+            memory=memory,
+            best=self._best_with(record.score),
+            history=(*self._history, record),
+        )
+        if self._journal is not None:
+            self._journal.commit(moment)
+        self._stand_at(moment)
         return record
 
     def result(self) -> FederatedResult:
@@ -168,31 +168,38 @@ class Server:
         if not self.over:
             msg = f"the run is in round {self._round.number}; its result comes after the final one"
             raise FederationError(msg)
-        best = self._best[1] if self._best else self._round
+        last = self._round.state
         return FederatedResult(
-            state=self._round.state,
-            best_state=best.state,
-            best_round=best.number - 1,
-            history=tuple(self._history),
+            state=last,
+            best_state=self._best.state if self._best else last,
+            best_round=self._best.round if self._best else self._plan.rounds,
+            history=self._history,
         )
 
-    def _admit(self, answers: Mapping[str, SiteUpdate]) -> tuple[list[SiteUpdate], dict[str, str]]:
-        expected = {} if self._round.final else self._round.state
-        accepted, refused = [], {}
-        for site in sorted(answers):
-            try:
-                check_update(answers[site], expected, site=site, round_number=self._round.number)
-            except UpdateRefused as refusal:
-                refused[site] = str(refusal)
-            else:
-                accepted.append(answers[site])
-        return accepted, refused
+    def _too_few(self, n_accepted: int, left_out: Mapping[str, str]) -> FederationError:
+        reasons = "".join(f"\n  {why}" for _, why in sorted(left_out.items()))
+        return FederationError(
+            f"round {self._round.number} of {self._round.total}: {counted(n_accepted, 'update')} "
+            f"accepted of {counted(len(self.sites), 'site')}, the quorum is {self.quorum}; "
+            f"mend the sites named here or lower the quorum (federation.min_sites){reasons}"
+        )
+
+    def _check_made(self, state: Mapping[str, Tensor], memory: Mapping[str, Tensor]) -> None:
+        """Refuse a model that no site would take; the last committed round stays the last."""
+        fault = infinite_in(state) or infinite_in(memory)
+        if fault := fault or moved_too_far(state, self._round.state):
+            msg = (
+                f"round {self._round.number} of {self._round.total}: what {self._strategy!r} made "
+                f"of the updates was not committed: {fault}. Lower the server's step "
+                "(strategy.learning_rate) or trainer.learning_rate"
+            )
+            raise FederationError(msg)
 
     def _score(self, accepted: list[SiteUpdate]) -> float | None:
         """Return the mean of the selection metric, weighted by patients, of the incoming model."""
-        if self._selection is None:
+        if self._plan.selection is None:
             return None
-        metric = self._selection.metric
+        metric = self._plan.selection.metric
         voters = [update for update in accepted if metric in update.metrics]
         if not voters:
             known = sorted({name for update in accepted for name in update.metrics})
@@ -204,9 +211,24 @@ class Server:
         patients = sum(update.n_patients for update in voters)
         return math.fsum(v.n_patients * v.metrics[metric] for v in voters) / patients
 
-    def _consider(self, score: float | None) -> None:
-        """Remember the incoming model if it is the best aggregated one so far."""
-        if score is None or self._selection is None or self._round.number == 1:
-            return
-        if self._best is None or self._selection.better(score, self._best[0]):
-            self._best = (score, self._round)
+    def _best_with(self, score: float | None) -> Best | None:
+        """Return the best aggregated model, now that the incoming one has a score."""
+        current, selection = self._round, self._plan.selection
+        if score is None or selection is None or current.number == 1:
+            return self._best
+        if self._best is None or selection.better(score, self._best.score):
+            return Best(score, current.number - 1, current.state)
+        return self._best
+
+    def _stand_at(self, moment: Moment) -> None:
+        """Make this the state of the run; the next round is the one to hand out."""
+        self._memory, self._best, self._history = moment.memory, moment.best, moment.history
+        number = min(len(moment.history), self._plan.rounds) + 1
+        self._round = Round(
+            number=number,
+            total=self._plan.rounds,
+            state=moment.state,
+            run=self._plan.run,
+            controls=self._strategy.controls(moment.memory),
+            trainers=self._strategy.trainers(number, self.sites),
+        )

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-import torch
-from torch import Tensor
 
 from histofed.core.words import counted
 from histofed.errors import ConfigError, FederationError
+from histofed.federation.callbacks.checks import (
+    Unit,
+    check_length,
+    check_rules,
+    check_trainer,
+)
+from histofed.federation.callbacks.local_rule import rules_of
+from histofed.federation.callbacks.measuring import LossMean, metrics_of
+from histofed.federation.guard import GuardedExchange
 from histofed.federation.history import RoundRecord
-from histofed.federation.messages import SiteUpdate
-from histofed.federation.random_state import undisturbed
+from histofed.federation.private import private_names
+from histofed.federation.site_memory import RememberedExchange
 from histofed.federation.state import load_state, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
 
+    from torch import Tensor
+
+    from histofed.federation.callbacks.measuring import Evaluate
     from histofed.federation.exchange import Exchange
+    from histofed.federation.guard import SitePolicy
     from histofed.federation.messages import Round
-
-    Evaluate = Callable[[pl.LightningModule], Mapping[str, float]]
 
 
 class FederatedCallback(pl.Callback):
     """Trains one site inside one ``trainer.fit``, round after round.
 
-    A round opens before the first of its ``every`` epochs: the global model is pulled, loaded
-    strictly, and evaluated on this site's own selection data, so the metrics of every round
+    A round opens before the first of its ``every`` epochs or steps: the global model is pulled,
+    loaded strictly, and evaluated on this site's own selection data, so the metrics of every round
     describe the *global* model. It closes after the last of them: the site's model is pushed with
-    those metrics and the mean training loss. When training ends the final round is pulled,
-    evaluated and reported; its model is what the module holds when ``fit`` returns.
+    those metrics and the mean training loss. Rounds in which other sites train are answered with
+    the metrics alone. When training ends the final round is pulled, evaluated and reported; its
+    model is what the module holds when ``fit`` returns.
+
+    Rules of local training (`LocalRule`: FedProx, SCAFFOLD) stand beside this callback in the
+    Trainer's list, and are told when a round begins and ends.
 
     The callback draws no random number, and with ``keep_optimizer`` a federation of one site is
     plain training, bit for bit. Learning-rate schedules are not touched: they see the epochs of one
@@ -46,8 +59,12 @@ class FederatedCallback(pl.Callback):
         Name of this hospital.
     n_patients
         Patients in the training data.
-    every
-        Local epochs per round.
+    every, unit
+        How long a round is: so many local ``epochs``, or optimizer ``steps``. A round of steps may
+        begin and end inside an epoch, and sites of any size do the same work in it.
+    private
+        Patterns of the names of tensors that never leave this site and are never overwritten, as
+        ``"head.*"`` (`histofed.federation.private`). The global model has none of them.
     keep_optimizer
         Whether the optimizer's memory (momentum, second moments) outlives a round. By default it is
         forgotten, since it belongs to a model that the new global one has replaced.
@@ -55,6 +72,12 @@ class FederatedCallback(pl.Callback):
         Called with the module in eval mode without gradients; returns the metrics of the model on
         the site's selection data. It moves its batches to ``module.device`` itself, and leaves out
         a metric that cannot be computed. None: nothing is evaluated.
+    memory
+        Folder of this run and site where each round is committed before it is trained, so that a
+        process that was killed, started again with the same folder, goes on to the same bits. None:
+        nothing is kept.
+    policy
+        What this hospital lets in and out.
 
     Attributes
     ----------
@@ -64,9 +87,11 @@ class FederatedCallback(pl.Callback):
     Raises
     ------
     ConfigError
-        ``every`` is below 1, or the trainer cannot train all rounds.
+        ``every`` is below 1, the trainer cannot train all rounds, or a pattern in ``private``
+        matches nothing; or a memory is asked for of rounds that end inside an epoch.
     FederationError
-        The global model does not fit the module, or training ends inside a round.
+        The global model does not fit the module, training ends inside a round, or strategy and
+        local rules do not belong together.
     """
 
     def __init__(
@@ -76,43 +101,55 @@ class FederatedCallback(pl.Callback):
         site: str,
         n_patients: int,
         every: int = 1,
+        unit: Unit = "epochs",
+        private: Collection[str] = (),
         keep_optimizer: bool = False,
         evaluate: Evaluate | None = None,
+        memory: Path | None = None,
+        policy: SitePolicy | None = None,
     ) -> None:
         super().__init__()
         if every < 1:
-            msg = f"site {site}: every (local epochs per round) must be at least 1, got {every}"
+            msg = f"site {site}: every (local {unit} per round) must be at least 1, got {every}"
             raise ConfigError(msg)
-        self.exchange = exchange
+        if memory is not None and unit == "steps":
+            msg = (
+                f"site {site}: a memory on disk needs rounds of whole epochs, found rounds of "
+                f"{counted(every, 'step')}; count rounds in epochs, or keep no memory"
+            )
+            raise ConfigError(msg)
+        self._memory = None
+        if memory is not None:
+            exchange = self._memory = RememberedExchange(exchange, memory, site=site)
+        self.exchange = GuardedExchange(exchange, site=site, policy=policy)
         self.site = site
         self.n_patients = n_patients
         self.every = every
+        self.unit = unit
+        self.private = private
         self.keep_optimizer = keep_optimizer
         self.evaluate = evaluate
         self.history: list[RoundRecord] = []
         self._round: Round | None = None
-        self._epochs_left = 0
+        self._left = 0
+        self._private: frozenset[str] = frozenset()
         self._incoming: dict[str, float] = {}
-        self._losses: list[Tensor] = []
+        self._losses = LossMean()
+        self._steps_before = self._steps_done = 0
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where a killed process was."""
+        if self._memory is not None:
+            self._memory.begin(trainer, pl_module)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse a trainer that counts otherwise than in epochs of one process."""
-        if trainer.world_size != 1:
-            msg = (
-                f"site {self.site}: trainer.devices gives {trainer.world_size} processes; a site "
-                "trains in one (trainer.devices=1)"
-            )
-            raise ConfigError(msg)
-        if trainer.max_steps != -1:
-            msg = (
-                f"site {self.site}: trainer.max_steps is {trainer.max_steps}, but a round is "
-                "counted in epochs; leave it at -1"
-            )
-            raise ConfigError(msg)
+        """Refuse a trainer that ends or counts otherwise than by rounds in one process."""
+        check_trainer(trainer, site=self.site)
+        self._private = private_names(self.private, pl_module.state_dict().keys())
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the next round, where this epoch is its first."""
-        if self._epochs_left == 0:
+        if self._left == 0:
             self._open_round(trainer, pl_module)
 
     def on_train_batch_end(
@@ -123,33 +160,35 @@ class FederatedCallback(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Keep the training loss; Lightning has divided it by the accumulated batches."""
-        loss = outputs if isinstance(outputs, Tensor) or outputs is None else outputs.get("loss")
-        if isinstance(loss, Tensor):
-            self._losses.append(loss.detach() * trainer.accumulate_grad_batches)
+        """Keep the training loss; close the round and open the next, where its steps are done."""
+        self.exchange.saw(trainer, batch_idx)
+        self._losses.add(outputs, accumulated=trainer.accumulate_grad_batches)
+        if self.unit == "steps":
+            # A batch that steps several optimizers may go beyond the last step of the round.
+            self._left = max(self.every - (trainer.global_step - self._steps_before), 0)
+            if self._left == 0:
+                self._close_round(trainer, pl_module)
+                # Now, not before the next batch: Lightning could not stop there any more.
+                if not trainer.should_stop:
+                    self._open_round(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the round, where this epoch was its last."""
-        current = self._current()
-        if current.final:
-            return
-        self._epochs_left -= 1
-        if self._epochs_left == 0:
-            self._push(current, state_of(pl_module), {**self._train_loss(), **self._incoming})
-            # With a larger max_epochs, the final round is what remains, not another epoch.
-            if current.number == current.total:
-                trainer.should_stop = True
+        if self.unit == "epochs" and not self._current().final:
+            self._left -= 1
+            if self._left == 0:
+                self._close_round(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Load and evaluate the final global model."""
         current = self._current()
         if current.final:
             return
-        if self._epochs_left or current.number < current.total:
+        if self._left or current.number < current.total:
             msg = (
                 f"site {self.site}: training ended in round {current.number} of {current.total} "
-                f"with {counted(self._epochs_left, 'local epoch')} of it to go; let the rounds "
-                "decide the end: no EarlyStopping, no max_time"
+                f"with {counted(self._left, 'local ' + self.unit[:-1])} of it to go; let the "
+                "rounds decide the end: no EarlyStopping, no max_time"
             )
             raise FederationError(msg)
         self._open_round(trainer, pl_module)
@@ -162,7 +201,23 @@ class FederatedCallback(pl.Callback):
             raise FederationError(msg)
 
     def _open_round(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Pull, check, load, evaluate; answer at once where nothing is left to train."""
+        """Take the next round to train; answer those before it that only ask for metrics."""
+        current = self._take_round(trainer, module)
+        while not current.trains(self.site):
+            self._push(current, {}, self._incoming)
+            if current.final:
+                trainer.should_stop = True
+                return
+            current = self._take_round(trainer, module)
+        rules = rules_of(trainer)
+        check_rules(rules, current, where=self._where(current))
+        for rule in rules:
+            rule.open_round(trainer, module, current)
+        self._left = self.every
+        self._losses.clear()
+
+    def _take_round(self, trainer: pl.Trainer, module: pl.LightningModule) -> Round:
+        """Pull, check, load, evaluate."""
         last = self._round
         if last is not None and last.final:
             msg = (
@@ -171,53 +226,47 @@ class FederatedCallback(pl.Callback):
             )
             raise FederationError(msg)
         current = self.exchange.pull()
-        where = f"site {self.site}, round {current.number} of {current.total}"
-        if last is not None and current.number <= last.number:
-            msg = f"{where}: came after round {last.number}; rounds only go up"
-            raise FederationError(msg)
-        self._check_epochs(trainer, current)
-        load_state(module, current.state, where=where)
+        where = self._where(current)
+        check_length(trainer, current, self.every, self.unit, site=self.site)
+        if self._memory is not None:
+            self._memory.commit()
+        load_state(module, current.state, where=where, private=self._private)
         if not self.keep_optimizer:
             for optimizer in trainer.optimizers:
                 optimizer.state.clear()
         self._round = current
-        self._incoming = self._evaluate_on(module)
-        if current.final:
+        self._incoming = metrics_of(module, self.evaluate)
+        self._steps_before, self._steps_done = trainer.global_step, 0
+        return current
+
+    def _close_round(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        current = self._current()
+        self._steps_done = trainer.global_step - self._steps_before
+        controls: dict[str, Tensor] = {}
+        for rule in rules_of(trainer):
+            controls |= rule.close_round(trainer, module)
+        state = {
+            name: value for name, value in state_of(module).items() if name not in self._private
+        }
+        self._push(current, state, {**self._losses.metrics(), **self._incoming}, controls)
+        # With a larger max_epochs, the final round is what remains, not more training.
+        if current.number == current.total:
             trainer.should_stop = True
-            self._push(current, {}, self._incoming)
-        else:
-            self._epochs_left = self.every
-            self._losses.clear()
 
-    def _check_epochs(self, trainer: pl.Trainer, current: Round) -> None:
-        needed = trainer.current_epoch + (current.total - current.number + 1) * self.every
-        if trainer.max_epochs not in (None, -1) and trainer.max_epochs < needed:
-            msg = (
-                f"site {self.site}: trainer.max_epochs is {trainer.max_epochs}, but "
-                f"{counted(current.total, 'round')} of {counted(self.every, 'local epoch')} need "
-                f"{needed}; set max_epochs to {needed} or more, or -1"
-            )
-            raise ConfigError(msg)
-
-    def _evaluate_on(self, module: pl.LightningModule) -> dict[str, float]:
-        if self.evaluate is None:
-            return {}
-        with undisturbed(), _eval_mode(module), torch.no_grad():
-            return {name: float(value) for name, value in self.evaluate(module).items()}
-
-    def _train_loss(self) -> dict[str, float]:
-        # Read once a round: asking the accelerator for every batch would make it wait each time.
-        if not self._losses:
-            return {}
-        return {"train_loss": float(torch.stack(self._losses).float().mean())}
-
-    def _push(self, current: Round, state: dict[str, Tensor], metrics: dict[str, float]) -> None:
+    def _push(
+        self,
+        current: Round,
+        state: dict[str, Tensor],
+        metrics: dict[str, float],
+        controls: dict[str, Tensor] | None = None,
+    ) -> None:
         self.exchange.push(
-            SiteUpdate(
-                site=self.site,
-                round=current.number,
-                state=state,
+            current.answer(
+                self.site,
+                state,
                 n_patients=self.n_patients,
+                n_steps=self._steps_done,
+                controls=controls,
                 metrics=metrics,
             )
         )
@@ -229,18 +278,9 @@ class FederatedCallback(pl.Callback):
         )
         self.history.append(record)
 
+    def _where(self, current: Round) -> str:
+        return f"site {self.site}, round {current.number} of {current.total}"
+
     def _current(self) -> Round:
         assert self._round is not None, "hooks run in Lightning's order"
         return self._round
-
-
-@contextmanager
-def _eval_mode(module: pl.LightningModule) -> Iterator[None]:
-    """Switch to eval mode, and afterwards back to each part's own mode: some may be frozen."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

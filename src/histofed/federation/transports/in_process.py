@@ -13,18 +13,24 @@ from threading import Semaphore, Thread
 from typing import TYPE_CHECKING
 
 from histofed.errors import FederationError
-from histofed.federation.messages import Round, SiteUpdate
+from histofed.federation.commits import commits_in
 from histofed.federation.random_state import RandomState, undisturbed
-from histofed.federation.server import FederatedResult, Selection, Server
-from histofed.federation.state import clone_state
+from histofed.federation.run_plan import RunPlan
+from histofed.federation.server import Server
+from histofed.federation.transports.conversation import Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
+    from histofed.federation.differences import UpdateDtype
     from histofed.federation.exchange import Exchange
-    from histofed.federation.history import RoundRecord
+    from histofed.federation.history import FederatedResult, RoundRecord
+    from histofed.federation.limits import Limits
+    from histofed.federation.messages import Round, SiteUpdate
+    from histofed.federation.run_plan import Selection
     from histofed.federation.strategies.base import Strategy
 
 
@@ -36,6 +42,11 @@ def run_sites(
     rounds: int,
     selection: Selection | None = None,
     quorum: int | None = None,
+    limits: Limits | None = None,
+    trainable: Collection[str] = (),
+    update_dtype: UpdateDtype = "float32",
+    run: str = "",
+    folder: Path | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> FederatedResult:
     """Run a federation to its end.
@@ -48,10 +59,15 @@ def run_sites(
         wants its own seeds itself. What else is shared by a process (``warnings.catch_warnings``,
         environment) must not be changed for the length of a site's run: the sites overlap. Change
         it around this call.
-    strategy, initial_state, rounds, selection, quorum
-        As in `histofed.federation.server.Server`. The initial model is evaluated in round 1 and the
-        last aggregated one in the final round ``rounds + 1``, so every global model has its metrics
-        from every site.
+    strategy, initial_state, rounds, selection, quorum, limits, trainable, run
+        As in `histofed.federation.server.Server` and `histofed.federation.run_plan.RunPlan`. The
+        initial model is evaluated in round 1 and the last aggregated one in the final round
+        ``rounds + 1``, so every global model has its metrics from every site.
+    update_dtype
+        How updates would travel over a network; they are rounded as there.
+    folder
+        Where the server commits every closed round; a run that is there already goes on after its
+        last one (and ``initial_state`` is not looked at). Sites go on if each has a ``memory``.
     on_round
         Called in the caller's thread after each round, the final one included.
 
@@ -60,13 +76,22 @@ def run_sites(
     ConfigError
         No round, no site, or a quorum that cannot be met.
     FederationError
-        A site raised (the cause is attached), stopped answering, or too few updates were accepted.
-        The run ends, and the other sites are ended with it. A refused update does not end the run.
+        Too few updates were accepted: the run ends, and the sites with it. One site that raises,
+        stops answering or sends what the gate refuses does not end it; the first two stay out of
+        all later rounds, and every round's record says why.
+    StoreError
+        ``folder`` holds another run.
     """
-    server = Server(
-        strategy, initial_state, sites=sites, rounds=rounds, selection=selection, quorum=quorum
+    plan = RunPlan(
+        sites=sites, rounds=rounds, selection=selection, quorum=quorum, limits=limits, run=run
     )
-    members = [_Site(name, sites[name]) for name in server.sites]
+    if folder is not None and commits_in(folder):
+        server = Server.resume(strategy, plan, folder=folder)
+    else:
+        server = Server(
+            strategy, plan, initial_state=initial_state, trainable=trainable, folder=folder
+        )
+    members = [_Site(name, sites[name], update_dtype) for name in server.sites]
     try:
         while not server.over:
             record = server.close({site.name: site.take_turn(server.round) for site in members})
@@ -86,7 +111,9 @@ class _Site:
     runs, the site waits for ``_go`` while the others do.
     """
 
-    def __init__(self, name: str, body: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self, name: str, body: Callable[[Exchange], None], update_dtype: UpdateDtype
+    ) -> None:
         self.name = name
         self._body = body
         self._random = RandomState.capture()
@@ -95,60 +122,50 @@ class _Site:
         self._go, self._back = Semaphore(0), Semaphore(0)
         self._waiting = self._finished = self._ended = False
         self._error: BaseException | None = None
-        self._offered: Round | None = None
-        self._pulled: Round | None = None
-        self._update: SiteUpdate | None = None
+        self._said = Conversation(name, update_dtype=update_dtype)
+        self._failure: FederationError | None = None
 
     # Called by the site, in its own thread.
 
     def pull(self) -> Round:
         """Take the round on offer; give the baton away until there is one."""
         self._stop_if_ended()
-        if self._offered is None:
-            self._check_may_wait()
+        if self._said.offered is None:
+            self._said.check_may_wait()
             self._waiting = True
             self._back.release()
             self._go.acquire()
             self._waiting = False
             self._stop_if_ended()
-        offered = self._offered
-        assert offered is not None, "the baton comes with a round"
-        self._offered, self._update = None, None
-        self._pulled = Round(
-            number=offered.number, total=offered.total, state=clone_state(offered.state)
-        )
-        return self._pulled
+        return self._said.take()
 
     def push(self, update: SiteUpdate) -> None:
         """Keep the update for the end of the turn."""
         self._stop_if_ended()
-        if self._pulled is None or self._update is not None:
-            msg = f"site {self.name}: pushed without a round to answer; pull first, push once"
-            raise FederationError(msg)
-        self._update = update
+        self._said.answer(update)
 
     # Called by run_sites, in the caller's thread.
 
-    def take_turn(self, offered: Round) -> SiteUpdate:
-        """Let the site run until it wants the next round or is done; return its answer."""
-        where = f"site {self.name}, round {offered.number} of {offered.total}"
-        self._offered = offered
-        if not self._finished:
-            with undisturbed():
-                self._random.restore()
-                self._run()
-                self._random = RandomState.capture()
-        if self._error is not None:
-            msg = f"{where}: the site failed: {type(self._error).__name__}: {self._error}"
-            raise FederationError(msg) from self._error
-        update = self._update
-        if update is None or self._offered is not None:
-            msg = (
-                f"{where}: the site's run ended without an answer; a site pulls and pushes every "
-                "round, the final one included"
-            )
-            raise FederationError(msg)
-        return update
+    def take_turn(self, offered: Round) -> SiteUpdate | FederationError:
+        """Let the site run until it wants the next round or is done.
+
+        Returns
+        -------
+        SiteUpdate or FederationError
+            Its answer, or why there is none, now and ever after.
+        """
+        if self._failure is None:
+            self._said.offered = offered
+            if not self._finished:
+                with undisturbed():
+                    self._random.restore()
+                    self._run()
+                    self._random = RandomState.capture()
+            self._failure = self._said.why_no_answer(offered, self._error)
+        if self._failure is not None:
+            return self._failure
+        assert self._said.update is not None, "a site without an update has failed"
+        return self._said.update
 
     def end(self) -> None:
         """End a site that waits for a round, by an error out of its `pull`; wait until it is gone.
@@ -177,16 +194,6 @@ class _Site:
         finally:
             self._finished = True
             self._back.release()
-
-    def _check_may_wait(self) -> None:
-        """Refuse to wait for a round that will never come."""
-        assert self._pulled is not None, "the first turn starts with a round on offer"
-        if self._update is None:
-            msg = f"site {self.name}: round {self._pulled.number} was pulled twice; push an answer"
-            raise FederationError(msg)
-        if self._pulled.final:
-            msg = f"site {self.name}: the final round has been answered; there is nothing to pull"
-            raise FederationError(msg)
 
     def _stop_if_ended(self) -> None:
         if self._ended:
