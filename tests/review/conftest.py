@@ -18,11 +18,13 @@ from histofed.core.types import Slide, TileScores
 from histofed.io.pyramid import write_pyramid
 from histofed.io.store import ScoreStore
 from histofed.review.app import VIEWER_SCRIPT, create_app
-from histofed.review.data import Case, ReviewData
+from histofed.review.data import Case, Output, ReviewData
 from histofed.review.serve import bind, server
+from histofed.review.store import ReviewStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from fastapi import FastAPI
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -34,6 +36,7 @@ SIDE_PX0 = 224.0
 UNEVEN_SIDE_PX0 = 221.61  # 112 um at 0.5054 mpp: corners are rounded, the side is not
 MADE_SIZE_PX0 = (2500, 1900)
 
+ARTEFACTS = REPO / "test-artifacts" / "page"
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
     "--no-sandbox",
@@ -113,9 +116,18 @@ def make_site(folder: Path) -> ReviewData:
     return ReviewData(
         title="Demo run",
         question="Is it mutated?",
+        kind="binary",
+        outputs=(Output("probability", "chance of mutated"),),
         positive="mutated",
         cases=tuple(
-            Case(patient_id=who, site=site, label=label, probability=p, slide_ids=slides)
+            Case(
+                patient_id=who,
+                site=site,
+                label=label,
+                outputs=(p,),
+                slide_ids=slides,
+                uncertainty=1 - abs(2 * p - 1),
+            )
             for who, site, label, p, slides in cases
         ),
         slides={
@@ -123,6 +135,9 @@ def make_site(folder: Path) -> ReviewData:
             for slide_id, path in paths.items()
         },
         scores=store,
+        models=frozenset({"m"}),
+        arm="federated",
+        model_digest="of-m",
     )
 
 
@@ -132,10 +147,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> ReviewData:
 
 
 @pytest.fixture(scope="session")
-def app(site: ReviewData) -> FastAPI:
+def store(tmp_path_factory: pytest.TempPathFactory) -> ReviewStore:
+    return ReviewStore(tmp_path_factory.mktemp("reviews") / "reviews.sqlite")
+
+
+@pytest.fixture(scope="session")
+def app(site: ReviewData, store: ReviewStore) -> FastAPI:
     if not VIEWER_SCRIPT.is_file():
         pytest.skip(f"{VIEWER_SCRIPT.name} was not installed (npm); install histofed again")
-    return create_app(site)
+    return create_app(site, store)
 
 
 @pytest.fixture(scope="session")
@@ -164,11 +184,19 @@ def running(app: FastAPI) -> Iterator[str]:
         listening.close()
 
 
+@pytest.fixture
+def serve_page() -> Callable[[FastAPI], AbstractContextManager[str]]:
+    """Serves another page for a while; gives its address."""
+    return running
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.is_file():
         pytest.skip(f"no browser at {CHROMIUM}; install the Debian package chromium")
     playwright_api = pytest.importorskip("playwright.sync_api")
+    # A machine with much else to do is slow, not wrong.
+    playwright_api.expect.set_options(timeout=60_000)
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -176,9 +204,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def tab(browser: Browser, page: str) -> Iterator[Page]:
-    """The open page; afterwards: no error in the console, no request to anywhere else."""
-    context = browser.new_context(viewport=SCREEN)
+def tab(browser: Browser, page: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, opened by a reviewer of this test alone.
+
+    Afterwards: no error in the console, no request to anywhere else.
+    """
+    context = browser.new_context(viewport=SCREEN, color_scheme="dark")
     tab = context.new_page()
     said: list[str] = []
     asked: list[str] = []
@@ -186,11 +217,14 @@ def tab(browser: Browser, page: str) -> Iterator[Page]:
     tab.on("pageerror", lambda error: said.append(str(error)))
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(page)
+    tab.locator("#entry-text").fill(f"Dr {request.node.name}"[:80])
+    tab.locator("#entry-form [type=submit]").click()
     yield tab
     context.close()
-    assert [line for line in said if "status of 503" not in line] == []
+    expected = ("status of 503", "status of 507", "status of 404", "status of 422")
+    assert [line for line in said if not any(words in line for words in expected)] == []
     assert len(asked) > 5
-    assert [url for url in asked if not url.startswith((page, "blob:", "data:"))] == []
+    assert [url for url in asked if not url.startswith((page, f"blob:{page}", "data:"))] == []
 
 
 def is_complaint(message: ConsoleMessage) -> bool:
@@ -208,14 +242,19 @@ class Reviewer:
         self.expect = expect
 
     def open_patient(self, patient_id: str) -> None:
+        self.tab.locator("#to-worklist").click()
         self.tab.locator(".case", has_text=patient_id).click()
         self.expect(self.tab.locator("#patient")).to_have_text(patient_id)
         self.wait_for_slide()
 
+    def open_slide(self, slide_id: str) -> None:
+        self.tab.locator(f"#slides [data-slide={slide_id}]").click()
+        self.wait_until(f"histofed.view.slide?.slide_id === '{slide_id}'")
+        self.wait_for_slide()
+
     def wait_for_slide(self) -> None:
-        self.wait_until("histofed.view.image?.getFullyLoaded()")
-        self.wait_until("histofed.view.heatmap.tiles.length > 0")
-        self.expect(self.tab.locator("#status")).to_have_text("")
+        self.wait_until("histofed.view.slide && histofed.view.image?.getFullyLoaded()")
+        self.wait_until("histofed.view.heatmap.scores?.length > 0")
         self.settle()
 
     def wait_until(self, condition: str) -> None:
@@ -230,6 +269,22 @@ class Reviewer:
         before = None
         while before != (before := self.tab.evaluate(BOUNDS)):
             self.tab.wait_for_timeout(150)
+
+    def keep(self, name: str) -> None:
+        """Keep a picture of the screen for whoever looks at the test's artefacts."""
+        self.tab.screenshot(path=self.artefacts / f"{name}.png")
+
+    @property
+    def artefacts(self) -> Path:
+        """A folder that git ignores."""
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        return ARTEFACTS
+
+
+@pytest.fixture
+def reviewer_at() -> type[Reviewer]:
+    """Makes the reviewer of a page that a test opened itself."""
+    return Reviewer
 
 
 @pytest.fixture

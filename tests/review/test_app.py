@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from histofed.review.data import ReviewData
+    from histofed.review.store import ReviewStore
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,21 @@ def picture(answer) -> np.ndarray:
 
 def test_cases_come_uncertain_first(client: TestClient) -> None:
     answer = client.get("/api/cases").json()
-    assert (answer["title"], answer["positive"]) == ("Demo run", "mutated")
-    distances = [abs(case["probability"] - 0.5) for case in answer["cases"]]
+    distances = [abs(case["outputs"]["probability"] - 0.5) for case in answer["cases"]]
     assert distances == sorted(distances)
+    assert (answer["n"], answer["n_matching"], answer["n_reviewed_any"]) == (6, 6, 0)
     assert answer["cases"][1] == {
         "patient_id": "P-two",
         "site": "North",
         "label": None,
-        "probability": 0.45,
+        "outputs": {"probability": 0.45},
+        "interval": None,
+        "possible": None,
+        "unusual": None,
+        "discordant": None,
+        "uncertainty": pytest.approx(0.9),
         "slide_ids": ["made-1", "made-2"],
+        "verdicts": [],
     }
 
 
@@ -215,14 +222,14 @@ def test_this_machine_is_not_refused(client: TestClient, host: str) -> None:
 
 
 def test_a_fault_of_the_server_is_told_in_words(
-    site: ReviewData, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    site: ReviewData, store: ReviewStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_site: ReviewData) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("histofed.review.app._cases", fail)
+    monkeypatch.setattr("histofed.review.worklist.Worklist.page", fail)
     client = TestClient(
-        create_app(site), base_url="http://127.0.0.1", raise_server_exceptions=False
+        create_app(site, store), base_url="http://127.0.0.1", raise_server_exceptions=False
     )
     answer = client.get("/api/cases")
     assert answer.status_code == 500

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 import pytest
 
@@ -11,24 +10,28 @@ from histofed.core.types import TileScores
 from histofed.errors import ReviewError
 from histofed.review import app, heads
 from histofed.review.data import Case
+from histofed.review.worklist import Wanted, Worklist
 
 if TYPE_CHECKING:
     from histofed.review.data import ReviewData
+    from histofed.review.store import ReviewStore
 
 
 def test_uncertain_first(site: ReviewData) -> None:
-    order = [case.patient_id for case in site.uncertain_first()]
+    found = Worklist(site).page(Wanted(order="uncertain"), {}, reviewer=None)
+    order = [case["patient_id"] for case in found["cases"]]
     assert order == ["P-close", "P-two", "P-torn", "P-bare", "P-none", "P-sure"]
 
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
-def test_an_impossible_probability_is_refused(probability: float) -> None:
+def test_an_impossible_probability_is_refused(site: ReviewData, probability: float) -> None:
+    case = Case(patient_id="P", site="S", label=None, outputs=(probability,), slide_ids=())
     with pytest.raises(ReviewError, match="patient P: the probability must be in"):
-        Case(patient_id="P", site="S", label=None, probability=probability, slide_ids=())
+        dataclasses.replace(site, cases=(case,))
 
 
 def test_a_case_names_known_slides_and_comes_once(site: ReviewData) -> None:
-    case = Case(patient_id="P", site="S", label=None, probability=0.5, slide_ids=("ghost",))
+    case = Case(patient_id="P", site="S", label=None, outputs=(0.5,), slide_ids=("ghost",))
     with pytest.raises(ReviewError, match="P: slide ghost is not among the slides"):
         dataclasses.replace(site, cases=(case,))
     with pytest.raises(ReviewError, match="listed twice"):
@@ -60,20 +63,10 @@ def test_heads_are_described_from_finite_scores() -> None:
     np.testing.assert_array_equal(triples, [[0, 0, -2], [131_072, 7, 0], [5, 5, 4]])
 
 
-def test_the_colour_table_is_viridis() -> None:
-    script = (app.STATIC / "viridis.js").read_text("utf-8")
-    found = "".join(line.strip(' +;"\n') for line in script.splitlines() if line.startswith('  "'))
-    colours = [
-        "".join(f"{round(255 * value):02x}" for value in colour)
-        for colour in matplotlib.colormaps["viridis"].colors
-    ]
-    assert found == "".join(colours)
-
-
 def test_without_the_viewer_the_page_is_refused(
-    site: ReviewData, monkeypatch: pytest.MonkeyPatch
+    site: ReviewData, store: ReviewStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = app.STATIC / "vendor" / "not-there.js"
     monkeypatch.setattr(app, "VIEWER_SCRIPT", missing)
     with pytest.raises(ReviewError, match=r"not-there\.js is missing.*install Node\.js"):
-        app.create_app(site)
+        app.create_app(site, store)

@@ -5,46 +5,53 @@ Slides are asked for by id, never by path; label and macro images are never serv
 
 from __future__ import annotations
 
-import io
 import logging
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from PIL import Image
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from histofed.errors import MissingMpp, ReviewError, SlideError, StoreError
-from histofed.review import deepzoom, heads
-from histofed.review.pool import SlidePool
-from histofed.review.security import ALLOWED_HOSTS, HEADERS, SecurityHeaders
+from histofed.errors import OutputUnwritable, ReviewError
+from histofed.review.page import Page
+from histofed.review.routes import ROUTES
+from histofed.review.security import ALLOWED_HOSTS, HEADERS, Gate, SecurityHeaders
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
-    from histofed.core.types import SlideInfo, TileScores
+    from histofed.review.access import Access
     from histofed.review.data import ReviewData
+    from histofed.review.store import ReviewStore
 
 STATIC = Path(__file__).parent / "static"
 VIEWER_SCRIPT = STATIC / "vendor" / "openseadragon.min.js"
-JPEG_QUALITY = 85
-TILE_CACHE = "private, max-age=600"
-"""Panning back must not read the slide again; scores and lists are always asked for afresh."""
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(site: ReviewData) -> FastAPI:
+def create_app(
+    site: ReviewData, store: ReviewStore, *, access: Access | None = None, prefix: str = ""
+) -> FastAPI:
     """Return the page's server.
+
+    Parameters
+    ----------
+    store
+        Where verdicts go.
+    access
+        Who may see the page; None lets everybody in.
+    prefix
+        Path under which a web server in front shows the page, ``/review``; empty for none.
 
     Raises
     ------
     ReviewError
-        The viewer script was not installed with histofed.
+        The viewer script was not installed with histofed, or the prefix is no path.
     """
     if not VIEWER_SCRIPT.is_file():
         msg = (
@@ -53,156 +60,61 @@ def create_app(site: ReviewData) -> FastAPI:
             "(pip install --force-reinstall --no-deps, with -e . in a clone)"
         )
         raise ReviewError(msg)
-    pool = SlidePool(site.slides)
+    page = Page(site, store, access=access, prefix=prefix)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.close()
+        page.pool.close()
 
     # No documentation pages: they load scripts from other hosts.
     app = FastAPI(
-        title=site.title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+        title=site.title,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # It would lead out of the prefix, and to the name of this machine.
+        redirect_slashes=False,
+        lifespan=lifespan,
     )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(ALLOWED_HOSTS), www_redirect=False)
+    app.state.page = page
+    app.add_middleware(Gate, page=page)
+    if page.access.kind == "none":
+        app.add_middleware(
+            TrustedHostMiddleware, allowed_hosts=list(ALLOWED_HOSTS), www_redirect=False
+        )
     app.add_middleware(SecurityHeaders)
-    app.add_exception_handler(RequestValidationError, _not_found)
+    app.add_exception_handler(RequestValidationError, _not_as_asked)
+    app.add_exception_handler(OutputUnwritable, _no_store)
+    app.add_exception_handler(ReviewError, _no_store)
     app.add_exception_handler(Exception, _server_error)
-    app.include_router(_routes(site, pool))
+    for routes in ROUTES:
+        app.include_router(routes)
+    app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 
 
-def _routes(site: ReviewData, pool: SlidePool) -> APIRouter:
-    """Return the routes; each is a plain function, so it runs in a thread and may read files."""
-    routes = APIRouter()
-
-    @routes.get("/", include_in_schema=False)
-    def page() -> Response:
-        return FileResponse(STATIC / "index.html")
-
-    @routes.get("/api/cases")
-    def cases() -> Response:
-        return JSONResponse(_cases(site))
-
-    @routes.get("/api/slides/{slide_id}")
-    def slide(slide_id: str) -> Response:
-        _known(site, slide_id)
-        with _readable(slide_id), pool.lend(slide_id) as reader:
-            info = reader.info
-        return JSONResponse(_geometry(slide_id, info) | _heads(site, slide_id))
-
-    @routes.get("/api/slides/{slide_id}/scores/{head}")
-    def scores(slide_id: str, head: str) -> Response:
-        _known(site, slide_id)
-        with _readable(slide_id):
-            found = _scores(site, slide_id)
-        if found is None or head not in found.scores:
-            raise HTTPException(404, f"Slide {slide_id} has no heat map “{head}”.")
-        return Response(heads.pack(found, head), media_type="application/octet-stream")
-
-    @routes.get("/tiles/{slide_id}/{level}/{col}_{row}.jpg")
-    def tile(slide_id: str, level: int, col: int, row: int) -> Response:
-        _known(site, slide_id)
-        with _readable(slide_id), pool.lend(slide_id) as reader:
-            where = deepzoom.zoom_tile(reader.info, level, col=col, row=row)
-            if where is None or level < deepzoom.min_level(reader.info):
-                raise HTTPException(404, f"Slide {slide_id} has no such part.")
-            pixels = deepzoom.read_zoom_tile(reader, where)
-        jpeg = io.BytesIO()
-        Image.fromarray(pixels).save(jpeg, "JPEG", quality=JPEG_QUALITY)
-        return Response(
-            jpeg.getvalue(), media_type="image/jpeg", headers={"Cache-Control": TILE_CACHE}
-        )
-
-    return routes
+def _page() -> Response:
+    """Return the page itself; whoever may not read sees where to sign in."""
+    return FileResponse(STATIC / "index.html")
 
 
-def _cases(site: ReviewData) -> dict[str, Any]:
-    return {
-        "title": site.title,
-        "question": site.question,
-        "positive": site.positive,
-        "cases": [
-            {
-                "patient_id": case.patient_id,
-                "site": case.site,
-                "label": case.label,
-                "probability": case.probability,
-                "slide_ids": list(case.slide_ids),
-            }
-            for case in site.uncertain_first()
-        ],
-    }
+async def _not_as_asked(_request: Request, error: Exception) -> Response:
+    """Name what is wrong; an address that cannot be read is one at which there is nothing."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["loc"][0] == "path" for each in found):
+        return JSONResponse({"detail": "There is nothing at this address."}, 404)
+    words = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in found[:5]]
+    return JSONResponse({"detail": "; ".join(words)}, 422)
 
 
-def _geometry(slide_id: str, info: SlideInfo) -> dict[str, Any]:
-    return {
-        "slide_id": slide_id,
-        "width_px0": info.width_px0,
-        "height_px0": info.height_px0,
-        "mpp": info.mpp,
-        "objective_power": info.objective_power,
-        "level_sizes_px": info.level_sizes_px,
-        "zoom_tile_px": deepzoom.ZOOM_TILE_PX,
-        "overlap_px": deepzoom.OVERLAP_PX,
-        "min_level": deepzoom.min_level(info),
-        "max_level": deepzoom.max_level(info),
-    }
-
-
-def _heads(site: ReviewData, slide_id: str) -> dict[str, Any]:
-    """Describe the heat maps; a slide is shown even where they are missing or damaged."""
-    try:
-        scores = _scores(site, slide_id)
-    except (StoreError, OSError, KeyError) as error:
-        _log.warning("scores of slide %s: %s", slide_id, error)
-        problem = "The heat map of this slide is damaged and cannot be shown."
-        return {"side_px0": None, "heads": [], "heads_problem": problem}
-    if scores is None:
-        problem = "No heat map was made for this slide."
-        return {"side_px0": None, "heads": [], "heads_problem": problem}
-    return {
-        "side_px0": scores.side_px0,
-        "heads": heads.describe(scores, positive=site.positive),
-        "heads_problem": None,
-    }
-
-
-def _scores(site: ReviewData, slide_id: str) -> TileScores | None:
-    if not site.scores.path(slide_id).exists():
-        return None
-    return site.scores.read(slide_id)
-
-
-def _known(site: ReviewData, slide_id: str) -> None:
-    if slide_id not in site.slides:
-        raise HTTPException(404, f"There is no slide {slide_id}.")
-
-
-@contextmanager
-def _readable(slide_id: str) -> Iterator[None]:
-    """Answer in words where a file fails; paths stay in the server's log."""
-    try:
-        yield
-    except MissingMpp as error:
-        _log.warning("slide %s: %s", slide_id, error)
-        words = (
-            f"Slide {slide_id} cannot be shown: its file does not say its resolution. "
-            "Supply it in the cohort table's column mpp."
-        )
-        raise HTTPException(422, words) from error
-    except (SlideError, StoreError, OSError, KeyError) as error:
-        _log.warning("slide %s: %s", slide_id, error)
-        words = (
-            f"Slide {slide_id} cannot be shown: its file is missing or damaged. "
-            "Whoever runs this page finds the reason in its log."
-        )
-        raise HTTPException(503, words) from error
-
-
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"detail": "There is nothing at this address."}, 404)
+async def _no_store(_request: Request, error: Exception) -> Response:
+    """Say that verdicts cannot be read; what and where is for the log."""
+    _log.warning("verdicts: %s", error)
+    words = "The verdicts cannot be read just now; whoever runs this page finds why in its log."
+    return JSONResponse({"detail": words}, 507 if isinstance(error, OutputUnwritable) else 503)
 
 
 async def _server_error(_request: Request, _error: Exception) -> Response:

@@ -10,36 +10,64 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from histofed.core.types import TileScores
 
-SIGNED = frozenset({"evidence", "tile_logit"})
-"""Heads whose sign has a meaning: their colours are even about zero."""
-
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
-_EVIDENCE = (
-    "Evidence",
-    "Bright = speaks for “{positive}”, dark = against, the middle of the bar = neither; not proof.",
-)
+N_BINS = 64
+"""Bars of a histogram."""
+
 _WORDS = {
-    "attention": ("Attention", "Bright = the model looked here; not proof of tumour."),
-    "evidence": _EVIDENCE,
-    "tile_logit": _EVIDENCE,
+    "attention": ("Attention", "High = the model looked here; not proof of tumour.", False),
+    "evidence": (
+        "Evidence",
+        (
+            "High (positive) = speaks for {positive}, low (negative) = against, zero = neither; "
+            "not proof."
+        ),
+        True,
+    ),
+    "tile_risk": ("Risk", "High = this tile alone would mean a higher risk; not proof.", False),
 }
+"""Head -> what it is called, what it means, and whether the sign of its scores has a meaning."""
+
+_ABOUT = {
+    "tile_logit_": _WORDS["evidence"],
+    "tile_value_": (
+        "Value",
+        (
+            "High = this tile alone would mean more {positive}, low = less, the middle of the "
+            "bar = usual; not proof."
+        ),
+        True,
+    ),
+}
+"""Prefixes of heads that are about one class or quantity each: the rest of the name."""
 
 
-def describe(scores: TileScores, *, positive: str) -> list[dict[str, Any]]:
-    """Return one description per head, attention first, then by name.
+def words(names: Iterable[str], *, positive: str | None) -> list[dict[str, Any]]:
+    """Return what each head is called and means, attention first, then by name.
 
     Parameters
     ----------
     positive
-        Name of the positive class, for the explanation.
+        Name of the positive class of a binary task, for the explanation.
     """
-    names = sorted(scores.scores, key=lambda name: (name != "attention", name))
-    return [_describe(name, scores.scores[name], positive) for name in names]
+    about = "a higher prediction" if positive is None else f"“{positive}”"
+    ordered = sorted(names, key=lambda name: (name != "attention", name))
+    return [_words(name, about) for name in ordered]
+
+
+def describe(scores: TileScores, *, positive: str | None) -> list[dict[str, Any]]:
+    """Return the words of each head, the range of its scores and their histogram."""
+    return [
+        each | _range(scores.scores[each["name"]], signed=each["signed"])
+        for each in words(scores.scores, positive=positive)
+    ]
 
 
 def pack(scores: TileScores, head: str) -> bytes:
@@ -53,22 +81,43 @@ def pack(scores: TileScores, head: str) -> bytes:
     return triples_N3.tobytes()
 
 
-def _describe(name: str, scores_N: NDArray[np.float32], positive: str) -> dict[str, Any]:
-    label, note = _WORDS.get(name, (name.replace("_", " ").capitalize(), "Bright = high value."))
+def _range(scores_N: NDArray[np.float32], *, signed: bool) -> dict[str, Any]:
     finite = scores_N[np.isfinite(scores_N)].astype(np.float64)
-    known = len(finite) > 0
-    low, high = (float(finite.min()), float(finite.max())) if known else (None, None)
-    if known and name in SIGNED:
+    if not len(finite):
+        quantiles = dict.fromkeys(f"{each:g}" for each in QUANTILES)
+        return {
+            "n_tiles": 0,
+            "low": None,
+            "high": None,
+            "quantiles": quantiles,
+            "histogram": {"edges": [], "counts": []},
+        }
+    low, high = float(finite.min()), float(finite.max())
+    if signed:
         high = float(np.abs(finite).max())
         low = -high
+    # Equal ends: all scores are the same, and numpy widens the range by itself.
+    counts, edges = np.histogram(finite, bins=N_BINS, range=(low, high))
+    found = np.quantile(finite, QUANTILES).tolist()
     return {
-        "name": name,
-        "label": label,
-        "note": note.format(positive=positive),
         "n_tiles": len(finite),
         "low": low,
         "high": high,
-        "quantiles": {
-            f"{each:g}": float(np.quantile(finite, each)) if known else None for each in QUANTILES
-        },
+        "quantiles": {f"{part:g}": each for part, each in zip(QUANTILES, found, strict=True)},
+        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
+
+
+def _words(name: str, about: str) -> dict[str, Any]:
+    known = _WORDS.get("evidence" if name == "tile_logit" else name)
+    for prefix, (label, note, signed) in _ABOUT.items():
+        if name.startswith(prefix):
+            subject = name.removeprefix(prefix)
+            known, about = (f"{label}: {subject}", note, signed), f"“{subject}”"
+    label, note, signed = known or (
+        name.replace("_", " ").capitalize(),
+        "High = a high value.",
+        False,
+    )
+    note = note.format(positive=about)
+    return {"name": name, "label": label, "note": note, "signed": signed}

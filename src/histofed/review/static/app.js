@@ -1,152 +1,309 @@
-// The page: who is chosen, what is shown, and what to say when something fails.
+// The page: which screen is shown, who is chosen, and what the keys do.
 
+import * as address from "./address.js";
 import * as api from "./api.js";
-import { CaseList, summary } from "./cases.js";
-import { HeatControls } from "./controls.js";
-import { listen } from "./keys.js";
-import { showScale } from "./scale.js";
-import { SlideView } from "./slide.js";
+import { CasePanel } from "./case.js";
+import { byId, say } from "./dom.js";
+import { Gallery } from "./gallery.js";
+import { Hiding } from "./hiding.js";
+import { listen, writeHelp } from "./keys.js";
+import { showResults } from "./results.js";
+import { MAGNIFICATIONS } from "./scale.js";
+import { Session } from "./session.js";
+import { SlideScreen } from "./slide.js";
+import { chooseTheme } from "./theme.js";
+import { Worklist } from "./worklist.js";
 
-const byId = (id) => document.getElementById(id);
-const OPACITY_STEP = 10;
+const REMEMBER_MS = 250;
 
-let site = null; // what the server says of the run
-let turn = 0; // counts the choices: an answer to an earlier one comes too late and is dropped
+let run = null; // what the server says of the run
+let current = null; // the case that is open
+let since = 0; // when it was opened
+let turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
+let giving = false;
+let remembering;
 
-function say(words, { problem = false } = {}) {
-  byId("status").textContent = words;
-  byId("status").classList.toggle("problem", problem);
-}
-
-const view = new SlideView({
-  element: byId("viewer"),
-  onView: (micronsPerScreenPixel) =>
-    showScale(
-      { text: byId("magnification"), ruler: byId("ruler"), rulerText: byId("ruler-text") },
-      micronsPerScreenPixel,
-    ),
+const session = new Session({
+  onChange: () => start(),
+  onLeave: () => {
+    screen.close("");
+    show("nothing");
+  },
+});
+const hiding = new Hiding({ onChange: () => worklist.load(0) });
+const worklist = new Worklist(hiding);
+const panel = new CasePanel({
+  hiding,
+  onSlide: (slideId) => go({ case: current.patient_id, s: slideId }),
+  onVerdict: judgeCase,
+});
+const screen = new SlideScreen({
+  onChange: remember,
+  onHead: () => screenName() === "gallery" && openGallery(),
+  onRegion: (region, verdict, comment) =>
+    give({ scope: "region", slide_id: screen.slide.slide_id, region, verdict, comment }),
   onProblem: (words) => say(words, { problem: true }),
 });
-const controls = new HeatControls({
-  onHead: () => showHead(turn),
-  onLook: (fraction) => view.heatmap.setOpacity(fraction),
-});
-const list = new CaseList({
-  list: byId("cases"),
-  filter: byId("filter"),
-  count: byId("count"),
-  onChoose: showPatient,
+const gallery = new Gallery({
+  onTile: (tile) => {
+    showPart("slide");
+    screen.flyToTile(tile);
+  },
+  onVerdict: (tile, verdict, more) =>
+    give({ scope: "tile", slide_id: screen.slide.slide_id, tile, verdict, ...more }),
 });
 
-function showPatient(item, slideId = item.slide_ids[0]) {
-  byId("patient").textContent = item.patient_id;
-  const ofSlide = slideId === undefined ? "" : ` · slide ${slideId}`;
-  byId("summary").textContent = summary(item, site.positive) + ofSlide;
-  showTabs(item, slideId);
-  if (slideId !== undefined) return showSlide(slideId);
-  turn += 1;
-  view.close();
-  byId("view").classList.add("empty");
-  controls.offer([], "");
-  return say("This patient has no slide to show.");
+const screenName = () => document.body.dataset.screen;
+
+function show(name) {
+  document.body.dataset.screen = name;
+  const inCase = name === "slide" || name === "gallery";
+  const shown = inCase ? "case" : name;
+  for (const each of ["worklist", "case", "results"]) {
+    byId(each).hidden = each !== shown;
+    if (each === shown) byId(`to-${each}`).setAttribute("aria-current", "page");
+    else byId(`to-${each}`).removeAttribute("aria-current");
+  }
 }
 
-function showTabs(item, slideId) {
-  const tabs = item.slide_ids.map((each, i) => {
-    const tab = document.createElement("button");
-    tab.type = "button";
-    tab.className = "button";
-    tab.textContent = `Slide ${i + 1}`;
-    tab.title = each;
-    tab.setAttribute("aria-current", String(each === slideId));
-    tab.addEventListener("click", () => showPatient(item, each));
-    return tab;
-  });
-  byId("slides").replaceChildren(...(tabs.length > 1 ? tabs : []));
+/** Within a case: its slide or the gallery above it. */
+function showPart(name) {
+  show(name);
+  const isGallery = name === "gallery";
+  byId("gallery").hidden = !isGallery;
+  byId("view").inert = isGallery;
+  byId("show-gallery").setAttribute("aria-pressed", String(isGallery));
+  byId("show-slide").setAttribute("aria-pressed", String(!isGallery));
+  if (!isGallery) screen.view.focus();
+  remember();
 }
 
-async function showSlide(slideId) {
+function openGallery() {
+  if (!screen.slide) return;
+  showPart("gallery");
+  const own = current.history.filter(
+    (row) => row.scope === "tile" && row.reviewer === session.reviewer && row.slide_id === screen.slide.slide_id,
+  );
+  gallery.open(screen.slide, screen.controls.chosen, own);
+}
+
+const toggleGallery = () => (screenName() === "gallery" ? showPart("slide") : openGallery());
+
+/** Go to a place of the page; the browser's back button comes back from it. */
+function go(state) {
+  location.hash = address.write(state);
+}
+
+/** Keep the address of the view, so that a copied link brings it back. */
+function remember() {
+  clearTimeout(remembering);
+  remembering = setTimeout(() => {
+    if (current === null || byId("case").hidden || !screen.slide) return;
+    const view = screenName() === "gallery" ? "gallery" : undefined;
+    history.replaceState(null, "", address.write({ case: current.patient_id, view, ...screen.state }));
+    byId("to-case").href = location.hash;
+  }, REMEMBER_MS);
+}
+
+async function route() {
+  if (run === null) return; // start() comes here once it is known
+  const asked = address.read(location.hash);
   const mine = ++turn;
-  say("Opening the slide …");
-  history.replaceState(null, "", `#slide=${encodeURIComponent(slideId)}`);
+  clearTimeout(remembering);
+  if (asked.case !== undefined) await openCase(asked, mine);
+  else if (asked.screen === "results") {
+    show("results");
+    byId("results-title").focus();
+    await showResults();
+  } else {
+    show("worklist");
+    await worklist.load();
+    if (mine === turn) worklist.focus(current?.patient_id);
+  }
+  if (mine !== turn) return;
+  document.title = `${asked.case ?? run.title} · review`;
+}
+
+async function openCase(asked, mine) {
   try {
-    const slide = await api.slide(slideId);
-    if (mine !== turn) return;
-    await view.open(slide);
-    if (mine !== turn) return;
-    byId("view").classList.remove("empty");
-    controls.offer(slide.heads, slide.heads_problem ?? "This slide has no scores.");
-    say("");
-    await showHead(mine);
+    if (current?.patient_id !== asked.case) {
+      const item = await api.patient(asked.case);
+      if (mine !== turn) return;
+      [current, since] = [item, performance.now()];
+    }
+    byId("to-case").hidden = false;
+    byId("to-case").href = location.hash;
+    panel.show(current);
+    showPart("slide");
+    scrollTo(0, 0); // on a small screen the slide comes first
+    await openSlide(asked);
+    if (mine === turn && asked.view === "gallery") openGallery();
   } catch (error) {
     if (mine !== turn) return;
-    view.close();
-    byId("view").classList.add("empty");
-    controls.offer([], "");
+    show("worklist");
+    await worklist.load();
     say(error.message, { problem: true });
   }
 }
 
-async function showHead(mine) {
-  const head = controls.chosen;
-  view.heatmap.clear();
-  if (!head) return;
-  const { slide_id: slideId, side_px0: sidePx0 } = view.slide;
+async function openSlide(asked) {
+  const { slides } = current;
+  const slideId = asked.s ?? slides[0]?.slide_id;
+  panel.markSlide(slideId);
+  if (slideId === undefined) return screen.close("This case has no slide to show.");
+  if (!slides.some((each) => each.slide_id === slideId)) {
+    return screen.close(`This case has no slide “${slideId}”. Choose one of its slides.`);
+  }
+  const unknown = [...asked.unread, ...(await screen.open(slideId, slides, asked))];
+  screen.showRegions(hiding.shown(current));
+  if (unknown.length) {
+    say(`The link has parts that this page does not know: ${unknown.join(", ")}. The rest is shown.`, { problem: true });
+  }
+  return undefined;
+}
+
+/** Go to the next (1) or previous (-1) slide of the case, then to the next case. */
+async function step(by) {
+  const here = current.slides.findIndex((each) => each.slide_id === screen.slide?.slide_id);
+  const slide = here < 0 ? undefined : current.slides[here + by];
+  if (slide) go({ case: current.patient_id, s: slide.slide_id });
+  else if (!(await stepCase(by))) say(by > 0 ? "This is the last case of the worklist." : "This is the first case of the worklist.", { brief: true });
+}
+
+async function stepCase(by) {
+  const next = await worklist.neighbour(current.patient_id, by);
+  if (next) go({ case: next.patient_id });
+  return next !== null;
+}
+
+/** A verdict without its words: what is judged, and what the reviewer has before them. */
+function asSeen() {
+  return {
+    patient_id: current.patient_id,
+    slide_id: null,
+    tile: null,
+    region: null,
+    comment: "",
+    head: screen.controls.chosen?.name ?? null,
+    view: { ...screen.state, hidden: hiding.of(current) },
+    blinded: false,
+    elapsed_ms: Math.round(performance.now() - since),
+    model_digest: run.model_digest,
+    scores_digest: screen.slide?.scores_digest ?? null,
+  };
+}
+
+/** Send a verdict; resolves to the row that was kept, or null. */
+async function give(part) {
+  if (giving) return null;
+  giving = true;
   try {
-    const triples = await api.scores(slideId, head.name);
-    if (mine !== turn || head !== controls.chosen) return;
-    view.heatmap.show(triples, { low: head.low, high: head.high, sidePx0 });
+    const verdict = { ...asSeen(), ...part };
+    if (!(await session.known())) return null; // asking begins the page again: what was seen is noted before
+    const row = await api.give(verdict);
+    if (current?.patient_id === row.patient_id) {
+      current.history.unshift(row);
+      panel.showJudged();
+      screen.showRegions(hiding.shown(current));
+    }
+    say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
+    return row;
   } catch (error) {
-    if (mine === turn) say(error.message, { problem: true });
+    say(`The verdict was not kept. ${error.message}`, { problem: true });
+    if (error.status === 401) await session.start();
+    return null;
+  } finally {
+    giving = false;
   }
 }
 
-function fromAddress() {
-  const slideId = new URLSearchParams(location.hash.slice(1)).get("slide");
-  if (slideId === null) return false;
-  const item = list.ofSlide(slideId);
-  if (item) list.choose(item, { slideId, focus: true });
-  else say(`There is no slide “${slideId}” in this run. Choose a patient.`, { problem: true });
-  return true;
+async function judgeCase(verdict) {
+  const kept = await give({ scope: "case", verdict, comment: panel.comment });
+  if (!kept || kept.patient_id !== current?.patient_id) return; // or the reviewer has gone on meanwhile
+  byId("comment").value = "";
+  if (panel.goesOn && !(await stepCase(1))) say("Kept. That was the last case of the worklist.", { brief: true });
 }
 
 function wire() {
   const openHelp = () => byId("keys").showModal();
+  const { controls } = screen;
   byId("help").addEventListener("click", openHelp);
-  byId("zoom-in").addEventListener("click", () => view.zoom(1));
-  byId("zoom-out").addEventListener("click", () => view.zoom(-1));
-  byId("zoom-home").addEventListener("click", () => view.zoom(0));
-  window.addEventListener("hashchange", fromAddress);
-  listen({
-    j: () => list.step(1),
-    k: () => list.step(-1),
-    h: () => controls.toggle(),
-    "[": () => controls.step(-OPACITY_STEP),
-    "]": () => controls.step(OPACITY_STEP),
-    "+": () => view.zoom(1),
-    "=": () => view.zoom(1),
-    "-": () => view.zoom(-1),
-    0: () => view.zoom(0),
-    "?": openHelp,
+  byId("show-slide").addEventListener("click", () => showPart("slide"));
+  byId("show-gallery").addEventListener("click", openGallery);
+  byId("results-blinded").addEventListener("change", showResults);
+  byId("save").addEventListener("click", (event) => {
+    if (event.target.closest(".menu-list")) byId("save").open = false;
   });
+  byId("copy-link").addEventListener("click", async () => {
+    await navigator.clipboard.writeText(location.href).then(
+      () => say("The link is copied.", { brief: true }),
+      () => say("The browser does not let this page copy; take the link from its address bar.", { problem: true }),
+    );
+  });
+  window.addEventListener("hashchange", route);
+  listen(
+    {
+      verdict: (key) => judgeCase({ A: "agree", D: "disagree", U: "unsure" }[key]),
+      step: (key) => step(key === "J" ? 1 : -1),
+      row: (key) => worklist.move(key === "J" ? 1 : -1),
+      comment: () => byId("comment").focus(),
+      worklist: () => go({}),
+      results: () => go({ screen: "results" }),
+      magnify: (key, i) => screen.view.magnify(MAGNIFICATIONS[i]),
+      zoom: (key) => screen.view.zoom({ "-": -1, 0: 0 }[key] ?? 1),
+      turn: (key) => screen.turnBy(key === "R" ? 90 : -90),
+      beside: () => screen.toggleBeside(),
+      top: (key) => screen.flyToTop(key === "N" ? 1 : -1),
+      draw: (key) => screen.regions.start(key === "B" ? "rectangle" : "polygon"),
+      corner: () => screen.regions.cornerInTheMiddle(),
+      finish: () => screen.regions.finish(),
+      cancel: () => {
+        screen.regions.stop();
+        byId("save").open = false;
+      },
+      heat: () => controls.toggle(),
+      opacity: (key) => screen.stepOpacity(key === "]" ? 1 : -1),
+      threshold: (key) => controls.stepThreshold(key === "." ? 1 : -1),
+      colours: () => controls.next(controls.colours),
+      scale: () => controls.next(controls.scale),
+      gallery: toggleGallery,
+      tile: (key, i) => gallery.press(i),
+      help: openHelp,
+    },
+    screenName,
+  );
 }
 
+/** Begin, or begin again for another reviewer. */
 async function start() {
-  wire();
-  say("Loading the patients …");
   try {
-    site = await api.cases();
+    run = await api.run();
+    byId("title").textContent = run.title;
+    current = null;
+    worklist.start(run);
+    hiding.start(session.reviewer, run.orders);
+    panel.start(run);
+    screen.start(run);
+    await worklist.load(0);
+    await route();
   } catch (error) {
     say(error.message, { problem: true });
-    return;
   }
-  document.title = `${site.title} · review`;
-  byId("title").textContent = site.title;
-  byId("task").textContent = `${site.question} · bars show the predicted chance of “${site.positive}”`;
-  list.fill(site.cases, site.positive);
-  if (site.cases.length === 0) say("This run has no patients.");
-  else if (!fromAddress()) list.choose(site.cases[0], { focus: true });
 }
 
-globalThis.histofed = { view, controls, list }; // for the browser's console and the tests
-start();
+async function begin() {
+  writeHelp();
+  chooseTheme();
+  wire();
+  try {
+    await session.start();
+    if (run !== null) return; // somebody entered, which began it
+    if (session.mayLook) await start();
+    else say("Nobody is signed in. Ask whoever runs this page how to sign in.", { problem: true });
+  } catch (error) {
+    say(error.message, { problem: true });
+  }
+}
+
+globalThis.histofed = { view: screen.view, screen, worklist, gallery }; // for the console and the tests
+begin();

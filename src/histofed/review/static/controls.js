@@ -1,78 +1,143 @@
-// The heat map's controls and its colour bar. They keep their setting from slide to slide.
+// The heat map's controls. They keep their setting from slide to slide.
 
-import { VIRIDIS } from "./viridis.js";
+import { COLOURS, usualColours } from "./colours.js";
+import { byId, offer } from "./dom.js";
+import { Histogram } from "./histogram.js";
+import { scalesFor } from "./scales.js";
 
-const byId = (id) => document.getElementById(id);
-
-function paintBar(canvas) {
-  const context = canvas.getContext("2d");
-  VIRIDIS.forEach((colour, i) => {
-    context.fillStyle = colour;
-    context.fillRect(i, 0, 1, 1);
-  });
-}
-
-/** Short, and never ambiguous: 0.000123 rather than 0.00. */
-export function numberInWords(value) {
-  return Number(value.toPrecision(3)).toString();
-}
+const THRESHOLD_STEP = 0.01;
+const SCALE_WORDS = { raw: "scores as they are", percentile: "by rank", log: "logarithmic" };
 
 export class HeatControls {
+  /** `onHead()` when another heat map is wanted, `onLook()` when it is to look otherwise. */
   constructor({ onHead, onLook }) {
     this.show = byId("show");
     this.head = byId("head");
+    this.scale = byId("scale-choice");
+    this.colours = byId("colours");
     this.opacity = byId("opacity");
     this.onLook = onLook;
     this.heads = [];
-    paintBar(byId("legend-bar"));
-    this.show.addEventListener("change", () => this.#look());
-    this.opacity.addEventListener("input", () => this.#look());
+    this.threshold = 0;
+    this.chosenColours = {}; // of signed heads and of the others
+    this.histogram = new Histogram({ onThreshold: (place) => this.setThreshold(place) });
+    offer(this.colours, COLOURS.map((name) => ({ value: name, text: name })));
+    this.colours.addEventListener("change", () => {
+      this.chosenColours[Boolean(this.chosen?.signed)] = this.colours.value;
+      this.#look();
+    });
+    for (const control of [this.show, this.opacity, this.scale]) {
+      control.addEventListener("input", () => this.#look());
+    }
     this.head.addEventListener("change", () => {
       this.wanted = this.head.value;
-      this.#legend();
-      onHead(this.chosen);
+      this.#fit();
+      onHead();
     });
     this.offer([], "");
-    this.#look();
   }
 
+  /** The description of the heat map that is shown, if there is one. */
   get chosen() {
     return this.heads.find(({ name }) => name === this.head.value);
+  }
+
+  get look() {
+    return { colours: this.colours.value, scale: this.scale.value, threshold: this.threshold };
+  }
+
+  get opacityNow() {
+    return this.show.checked ? this.opacity.valueAsNumber / 100 : 0;
   }
 
   /** Offer the heads of a slide, keeping the last choice where there is one of that name. */
   offer(heads, problem) {
     this.heads = heads.filter(({ n_tiles: tiles }) => tiles > 0);
     this.problem = problem;
-    const options = this.heads.map(({ label, name }) => new Option(label, name));
-    this.head.replaceChildren(...(options.length ? options : [new Option("nothing", "")]));
-    if (this.heads.some(({ name }) => name === this.wanted)) this.head.value = this.wanted;
-    for (const control of [this.show, this.head, this.opacity]) {
-      control.disabled = this.heads.length === 0;
-    }
-    byId("heat").classList.toggle("none", this.heads.length === 0);
-    this.#legend();
+    const options = this.heads.map(({ label, name }) => ({ value: name, text: label }));
+    offer(this.head, options.length ? options : [{ value: "", text: "nothing" }], this.wanted);
+    const none = this.heads.length === 0;
+    const controls = [this.show, this.head, this.scale, this.colours, this.opacity, this.histogram.threshold];
+    for (const control of controls) control.disabled = none;
+    byId("heat").classList.toggle("none", none);
+    if (none) this.histogram.clear();
+    this.#fit();
+  }
+
+  /** Take over what an address says; unknown names are returned. */
+  set({ h, cm, scale, o, t, on }) {
+    const unknown = [];
+    if (h !== undefined) this.wanted = h;
+    if (h !== undefined && this.heads.some(({ name }) => name === h)) this.head.value = h;
+    else if (h !== undefined) unknown.push(`h=${h}`);
+    if (cm !== undefined && !COLOURS.includes(cm)) unknown.push(`cm=${cm}`);
+    else if (cm !== undefined) this.chosenColours[Boolean(this.chosen?.signed)] = cm;
+    this.#fit();
+    if (scale !== undefined && !(scale in SCALE_WORDS)) unknown.push(`scale=${scale}`);
+    else if (scale !== undefined) offer(this.scale, this.#scales(), scale);
+    if (o !== undefined) this.opacity.valueAsNumber = Math.round(100 * o);
+    if (t !== undefined) this.threshold = t;
+    if (on !== undefined) this.show.checked = on !== "0";
+    this.#look();
+    return unknown;
+  }
+
+  /** The setting, as an address and a verdict record it. */
+  get state() {
+    if (!this.chosen) return {};
+    const { colours: cm, scale, threshold: t } = this.look;
+    const on = this.show.checked ? undefined : "0";
+    return { h: this.head.value, cm, scale, t, o: this.opacity.valueAsNumber / 100, on };
+  }
+
+  /** Show the histogram and the numbers of what is on the slide. */
+  describe(scores) {
+    this.histogram.show(scores, this.look);
   }
 
   toggle() {
     if (!this.show.disabled) this.show.click();
   }
 
-  step(by) {
+  stepOpacity(by) {
     if (this.opacity.disabled) return;
     this.opacity.valueAsNumber += by;
     this.#look();
   }
 
-  #legend() {
+  stepThreshold(by) {
+    this.setThreshold(this.threshold + by * THRESHOLD_STEP);
+  }
+
+  setThreshold(place) {
+    if (!this.chosen) return;
+    this.threshold = Number(Math.min(Math.max(place, 0), 1).toFixed(4));
+    this.#look();
+  }
+
+  /** The next choice of a list. */
+  next(select) {
+    if (select.disabled) return;
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    select.dispatchEvent(new Event(select === this.colours ? "change" : "input"));
+  }
+
+  #scales() {
+    const possible = this.chosen ? scalesFor(this.chosen) : ["raw"];
+    return possible.map((value) => ({ value, text: SCALE_WORDS[value] }));
+  }
+
+  /** Offer what fits the heat map that is chosen. */
+  #fit() {
     const { chosen } = this;
-    byId("legend-min").textContent = chosen ? numberInWords(chosen.low) : "–";
-    byId("legend-max").textContent = chosen ? numberInWords(chosen.high) : "–";
+    const signed = Boolean(chosen?.signed);
+    this.colours.value = this.chosenColours[signed] ?? usualColours(signed);
+    offer(this.scale, this.#scales());
     byId("note").textContent = chosen ? chosen.note : this.problem;
   }
 
   #look() {
     byId("opacity-text").textContent = `${this.opacity.value}%`;
-    this.onLook(this.show.checked ? this.opacity.valueAsNumber / 100 : 0);
+    this.onLook();
   }
 }

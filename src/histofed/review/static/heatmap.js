@@ -1,48 +1,21 @@
-// The heat map: one square per tile, drawn on a canvas of our own above the slide.
+// The heat map: one square per tile, drawn without smoothing on a canvas of our own above the slide.
 //
 // Squares are painted opaque and the whole canvas is made translucent, so overlapping tiles do not
-// add up. They are painted from the lowest score to the highest: where tiles overlap, the higher
-// score is on top.
+// add up; where tiles overlap, the higher score is on top. A few thousand squares are drawn one by
+// one, to the pixel. More of them, where they lie on a grid, are one small picture of a pixel a tile
+// that is enlarged: a million tiles change colour within a frame.
 
-import { VIRIDIS, colourIndex } from "./viridis.js";
+import { colourIndex, cssColours, pixelColours } from "./colours.js";
 
-/**
- * Where a tile that starts at each of `starts` ends. Corners are whole level-0 pixels, sides are not
- * (112 µm can be 443.21 px): a tile whose neighbour starts within that rounding ends where it starts,
- * or a line between them would stay bare.
- */
-function endsOf(starts, sidePx0) {
-  const known = new Set(starts);
-  const end = (start) => {
-    const exact = start + sidePx0;
-    const near = [Math.floor(exact), Math.ceil(exact)].find((next) => known.has(next));
-    return near ?? exact;
-  };
-  return new Map([...known].map((start) => [start, end(start)]));
-}
-
-/** Tiles with a colour each, lowest score first; tiles without a score are left out. */
-function colourTiles(triples, { low, high, sidePx0 }) {
-  const rights = endsOf(triples.filter((_, i) => i % 3 === 0), sidePx0);
-  const bottoms = endsOf(triples.filter((_, i) => i % 3 === 1), sidePx0);
-  const tiles = [];
-  for (let i = 0; i < triples.length; i += 3) {
-    const [x, y, score] = triples.subarray(i, i + 3);
-    if (Number.isNaN(score)) continue;
-    const colour = colourIndex(score, low, high);
-    tiles.push({ x, y, right: rights.get(x), bottom: bottoms.get(y), score, colour });
-  }
-  return tiles.sort((a, b) => a.score - b.score);
-}
+const MANY = 20_000; // so many squares on the screen are small: a picture of them is exact enough
 
 /** Edges on whole canvas pixels: neighbours meet without a seam, none is off by more than half. */
 function uprightSquare(matrix) {
-  return (tile) => {
-    const left = Math.round(matrix.a * tile.x + matrix.e);
-    const top = Math.round(matrix.d * tile.y + matrix.f);
-    const right = Math.round(matrix.a * tile.right + matrix.e);
-    const bottom = Math.round(matrix.d * tile.bottom + matrix.f);
-    return [left, top, Math.max(right - left, 1), Math.max(bottom - top, 1)];
+  return (x, y, right, bottom) => {
+    const [left, top] = [Math.round(matrix.a * x + matrix.e), Math.round(matrix.d * y + matrix.f)];
+    const width = Math.round(matrix.a * right + matrix.e) - left;
+    const height = Math.round(matrix.d * bottom + matrix.f) - top;
+    return [left, top, Math.max(width, 1), Math.max(height, 1)];
   };
 }
 
@@ -50,7 +23,7 @@ function uprightSquare(matrix) {
 function turnedSquare(context, matrix) {
   context.setTransform(matrix);
   const margin = 0.5 / Math.hypot(matrix.a, matrix.b);
-  return ({ x, y, right, bottom }) => [
+  return (x, y, right, bottom) => [
     x - margin,
     y - margin,
     right - x + 2 * margin,
@@ -65,18 +38,29 @@ export class Heatmap {
     this.canvas = document.createElement("canvas");
     this.canvas.className = "heatmap";
     this.canvas.setAttribute("aria-hidden", "true");
+    this.many = MANY;
+    this.look = { colours: "viridis", scale: "raw", threshold: 0 };
     container.append(this.canvas);
     this.clear();
   }
 
   clear() {
-    this.tiles = [];
+    this.scores = null;
+    this.picture = null;
     this.draw();
   }
 
-  /** `scale` holds the scores `low` and `high` that are darkest and brightest, and `sidePx0`. */
-  show(triples, scale) {
-    this.tiles = colourTiles(triples, scale);
+  /** Show the scores of a slide (a TileScores). */
+  show(scores) {
+    this.scores = scores;
+    this.picture = null;
+    this.draw();
+  }
+
+  /** `colours`, `scale` and `threshold` (a place on the colour bar; what lies below is not shown). */
+  setLook(look) {
+    this.look = look;
+    this.picture = null;
     this.draw();
   }
 
@@ -93,7 +77,7 @@ export class Heatmap {
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
-    if (this.tiles.length) this.#paint(context, this.#transform(ratio), width, height);
+    if (this.scores?.length) this.#paint(context, this.#transform(ratio), width, height);
   }
 
   /** Level-0 pixels to canvas pixels, taken from three corners: right under any rotation. */
@@ -113,19 +97,74 @@ export class Heatmap {
   }
 
   #paint(context, matrix, width, height) {
+    const seen = this.#seen(matrix, width, height);
+    if (this.scores.grid && this.#count(seen) > this.many) this.#paintPicture(context, matrix);
+    else this.#paintSquares(context, matrix, seen);
+  }
+
+  #paintSquares(context, matrix, seen) {
+    const { x, y, right, bottom, grid } = this.scores;
+    const places = this.scores.places(this.look.scale);
+    const order = grid ? places.keys() : this.scores.ascending;
     const upright = Math.abs(matrix.b) + Math.abs(matrix.c) < 1e-9 && matrix.a > 0 && matrix.d > 0;
     const square = upright ? uprightSquare(matrix) : turnedSquare(context, matrix);
-    const seen = this.#seen(matrix, width, height);
-    let colour = -1;
-    for (const tile of this.tiles) {
-      if (tile.x > seen.right || tile.y > seen.bottom) continue;
-      if (tile.right < seen.left || tile.bottom < seen.top) continue;
-      if (tile.colour !== colour) {
-        colour = tile.colour;
-        context.fillStyle = VIRIDIS[colour];
-      }
-      context.fillRect(...square(tile));
+    const colours = cssColours(this.look.colours);
+    for (const i of order) {
+      if (!(places[i] >= this.look.threshold)) continue; // also where there is no score
+      if (x[i] > seen.right || y[i] > seen.bottom) continue;
+      if (right[i] < seen.left || bottom[i] < seen.top) continue;
+      context.fillStyle = colours[colourIndex(places[i])];
+      context.fillRect(...square(x[i], y[i], right[i], bottom[i]));
     }
+  }
+
+  #paintPicture(context, matrix) {
+    const { grid, sidePx0 } = this.scores;
+    const tilePx = sidePx0 * Math.hypot(matrix.a, matrix.b);
+    // Tiles smaller than a pixel are taken together, the highest score shown: none gets lost.
+    const together = Math.max(1, Math.ceil(Math.SQRT2 / tilePx));
+    if (this.picture?.together !== together) this.picture = this.recolour(together);
+    context.imageSmoothingEnabled = false;
+    context.setTransform(matrix);
+    const side = sidePx0 * together;
+    const { canvas } = this.picture;
+    context.drawImage(canvas, grid.left, grid.top, canvas.width * side, canvas.height * side);
+  }
+
+  /** A picture of the tiles on their grid: a pixel for `together` x `together` of them. */
+  recolour(together = 1) {
+    const { grid } = this.scores;
+    const places = this.scores.places(this.look.scale);
+    const width = Math.ceil(grid.cols / together);
+    const height = Math.ceil(grid.rows / together);
+    const image = new ImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const colours = pixelColours(this.look.colours);
+    const highest = together > 1 ? new Float32Array(width * height).fill(-1) : null;
+    const { threshold } = this.look;
+    for (let i = 0; i < places.length; i += 1) {
+      const place = places[i];
+      if (!(place >= threshold)) continue;
+      const row = together > 1 ? Math.floor(grid.row[i] / together) : grid.row[i];
+      const col = together > 1 ? Math.floor(grid.col[i] / together) : grid.col[i];
+      const cell = row * width + col;
+      if (highest) {
+        if (place <= highest[cell]) continue;
+        highest[cell] = place;
+      }
+      pixels[cell] = colours[(255 * place + 0.5) | 0];
+    }
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return { canvas, together };
+  }
+
+  /** About how many squares a part of the slide holds. */
+  #count(seen) {
+    const { grid, sidePx0, length } = this.scores;
+    const across = Math.min(seen.right, grid.left + grid.cols * sidePx0) - Math.max(seen.left, grid.left);
+    const down = Math.min(seen.bottom, grid.top + grid.rows * sidePx0) - Math.max(seen.top, grid.top);
+    return Math.min(length, (Math.max(across, 0) * Math.max(down, 0)) / sidePx0 ** 2);
   }
 
   /** The part of the slide that the canvas covers, in level-0 pixels. */

@@ -1,151 +1,227 @@
-// The slide: OpenSeadragon with our zoom tiles, and the heat map above it.
+// The slide screen: the slide, its heat map, a second view, regions and what can be saved.
 
-import { tileAddress } from "./api.js";
-import { Heatmap } from "./heatmap.js";
+import * as api from "./api.js";
+import { HeatControls } from "./controls.js";
+import { byId, say, sayIfSlow } from "./dom.js";
+import { savePicture } from "./picture.js";
+import { RegionTool } from "./regions.js";
+import { MAGNIFICATIONS, magnificationInWords, showScale } from "./scale.js";
+import { SecondView } from "./second.js";
+import { TileScores } from "./tilescores.js";
+import { SlideView } from "./viewer.js";
 
-const { OpenSeadragon } = globalThis;
-const ZOOM_STEP = 1.5;
-const PAN_PX = 120;
+const TOP_TILES = 50;
+const FOR_QUPATH = 500; // tiles of highest score that are handed to QuPath
+const OPACITY_STEP = 10;
 
-/**
- * OpenSeadragon puts a <style> of its own into the page unless it finds one of that name. The page
- * allows no inline style, so it finds this: an element of that name and of no kind, without effect.
- */
-function preventInlineStyle() {
-  const marker = document.createElementNS(null, "style");
-  marker.setAttribute("data-openseadragon-mobile-css", "");
-  document.head.append(marker);
-}
-
-function tileSource(slide) {
-  return {
-    width: slide.width_px0,
-    height: slide.height_px0,
-    tileSize: slide.zoom_tile_px,
-    tileOverlap: slide.overlap_px,
-    minLevel: slide.min_level,
-    maxLevel: slide.max_level,
-    getTileUrl: (level, col, row) => tileAddress(slide.slide_id, level, col, row),
-  };
-}
-
-export class SlideView {
-  /** `onView(micronsPerScreenPixel)` follows the zoom; `onProblem(words)` a part that fails. */
-  constructor({ element, onView, onProblem }) {
-    this.slide = null;
-    this.whole = true;
-    preventInlineStyle();
-    this.viewer = OpenSeadragon({
-      element,
-      showNavigationControl: false, // its buttons are pictures; ours are text
-      // OpenSeadragon's WebGL drawer was seen to paint a wrong tile where there is no graphics card.
-      drawer: "canvas",
-      smoothTileEdgesMinZoom: Infinity, // it leaves the last screen pixels bare; our tiles overlap
-      showNavigator: true,
-      navigatorPosition: "TOP_RIGHT",
-      navigatorAutoFade: false,
-      navigatorOpacity: 1,
-      navigatorBackground: "#0e1114",
-      navigatorBorderColor: "#75818f",
-      navigatorSizeRatio: 0.16,
-      navigatorDisplayRegionColor: "#6cc5b9",
-      keyboardNavEnabled: false, // its letters would collide with ours
-      animationTime: 0.35,
-      visibilityRatio: 0.5,
-      maxZoomPixelRatio: 4,
-      minZoomImageRatio: 0.7,
-      zoomPerClick: 1, // a click only focuses; double-click and wheel zoom
-      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
-      timeout: 60000,
+export class SlideScreen {
+  /** `onChange()` whenever the address has changed, `onHead()` when another heat map is chosen. */
+  constructor({ onChange, onHead, onRegion, onProblem }) {
+    this.onChange = onChange;
+    this.turn = 0; // counts what was asked for: an answer to something earlier is dropped
+    this.top = -1;
+    this.view = new SlideView({
+      element: byId("viewer"),
+      label: "Slide",
+      onView: () => this.#moved(),
+      onProblem,
     });
-    this.heatmap = new Heatmap({
-      container: this.viewer.canvas,
-      imageToScreen: (x, y) => this.toScreen(x, y),
+    this.controls = new HeatControls({
+      onHead: () => {
+        this.#showHead(this.turn);
+        onHead();
+      },
+      onLook: () => this.#look(),
     });
-    this.viewer.canvas.setAttribute("aria-label", "Slide: arrow keys move, plus and minus zoom");
-    this.viewer.addHandler("update-viewport", () => {
-      if (!this.image) return;
-      this.heatmap.draw();
-      onView(this.micronsPerScreenPixel());
+    this.second = new SecondView({
+      first: this.view,
+      controls: this.controls,
+      onChange,
     });
-    // Who sees the whole slide goes on seeing it when the window, or the text below, changes size.
-    this.viewer.addHandler("animation-finish", () => {
-      this.whole = this.#isWhole();
+    this.regions = new RegionTool(this.view, { onVerdict: onRegion });
+    this.#wire();
+  }
+
+  start(run) {
+    this.run = run;
+    this.#look();
+  }
+
+  get slide() {
+    return this.view.slide;
+  }
+
+  get scores() {
+    return this.view.heatmap.scores;
+  }
+
+  /** What an address and a verdict record of the view. */
+  get state() {
+    if (!this.slide || !this.view.image) return {};
+    const place = this.view.whole ? { r: this.view.viewport.getRotation() || undefined } : this.view.place();
+    return { s: this.slide.slide_id, ...place, ...this.controls.state, ...this.second.state };
+  }
+
+  /** Show a slide as an address describes it; resolves to the parts that name nothing. */
+  async open(slideId, slides, asked = {}) {
+    const mine = ++this.turn;
+    Object.assign(this, { slides, top: -1 });
+    this.#empty(); // never another patient's slide under this one's name
+    const opened = sayIfSlow("Opening the slide …");
+    try {
+      const slide = await api.slide(slideId);
+      if (mine !== this.turn) return [];
+      await this.view.open(slide);
+      if (mine !== this.turn) return [];
+      byId("view").classList.remove("empty");
+      this.controls.offer(slide.heads, slide.heads_problem ?? "This slide has no scores.");
+      const unknown = this.controls.set(asked);
+      opened();
+      await this.#showHead(mine);
+      if (mine !== this.turn) return [];
+      if (asked.s2 && slides.some((each) => each.slide_id === asked.s2)) {
+        await this.second.open(slides, asked.s2, asked.h2 === "plain" ? "" : asked.h2);
+      } else if (asked.s2) unknown.push(`s2=${asked.s2}`);
+      if (asked.z !== undefined || asked.r !== undefined) this.view.goTo(asked);
+      byId("degrees").value = String(Math.round(asked.r ?? 0));
+      return unknown;
+    } catch (error) {
+      if (mine !== this.turn) return [];
+      this.#empty();
+      opened();
+      say(error.message, { problem: true });
+      return [];
+    } finally {
+      opened();
+    }
+  }
+
+  /** Show no slide. */
+  close(words) {
+    this.turn += 1;
+    this.#empty();
+    say(words);
+  }
+
+  /** Outline the regions among verdicts. */
+  showRegions(rows) {
+    const mine = rows.filter(({ region, slide_id: slideId }) => region && slideId === this.slide?.slide_id);
+    this.view.outlines.showRegions(mine.map(({ region, verdict }) => ({ points: region, verdict })));
+  }
+
+  /** Fly to the next (1) or previous (-1) of the tiles of highest score. */
+  flyToTop(by) {
+    if (!this.scores) return;
+    const best = this.scores.best(TOP_TILES);
+    const next = Math.min(Math.max(this.top + by, 0), best.length - 1);
+    const end = next === this.top ? { 0: ", the first", [best.length - 1]: ", the last" }[next] : "";
+    this.top = next;
+    this.view.flyTo(this.scores.box(best[next]));
+    say(`Tile ${next + 1} of the ${best.length} highest${end}.`, { brief: true });
+  }
+
+  /** Fly to the square that begins at a corner. */
+  flyToTile({ x_px0: x, y_px0: y }) {
+    const side = this.slide.side_px0;
+    this.view.flyTo({ x, y, width: side, height: side });
+  }
+
+  toggleBeside() {
+    if (!this.slide) return;
+    if (this.second.isOpen) {
+      this.second.close();
+      return;
+    }
+    const here = this.slides.findIndex(({ slide_id: id }) => id === this.slide.slide_id);
+    const other = this.slides[here + 1] ?? this.slides[here - 1] ?? this.slides[here];
+    this.second.open(this.slides, other.slide_id, other === this.slides[here] ? "" : this.controls.chosen?.name);
+  }
+
+  turnBy(degrees) {
+    if (!this.view.image) return;
+    this.#turnTo(this.view.viewport.getRotation() + degrees);
+  }
+
+  stepOpacity(by) {
+    this.controls.stepOpacity(by * OPACITY_STEP);
+  }
+
+  async #showHead(mine) {
+    const head = this.controls.chosen;
+    this.view.heatmap.clear();
+    if (!head) return;
+    const { slide_id: slideId, side_px0: sidePx0 } = this.slide;
+    try {
+      const triples = await api.scores(slideId, head.name);
+      if (mine !== this.turn || head !== this.controls.chosen) return;
+      this.view.heatmap.show(new TileScores(triples, { sidePx0, head }));
+      this.#look();
+    } catch (error) {
+      if (mine === this.turn) say(error.message, { problem: true });
+    }
+  }
+
+  #look() {
+    const { heatmap } = this.view;
+    heatmap.setOpacity(this.controls.opacityNow);
+    heatmap.setLook(this.controls.look);
+    if (heatmap.scores) this.controls.describe(heatmap.scores);
+    this.second.look();
+    this.#links();
+    this.onChange();
+  }
+
+  #moved() {
+    const microns = this.view.micronsPerScreenPixel();
+    const parts = { text: byId("magnification"), ruler: byId("ruler"), rulerText: byId("ruler-text") };
+    showScale(parts, microns);
+    for (const button of byId("magnifications").querySelectorAll("[data-times]")) {
+      const near = Math.abs((10 / microns / Number(button.dataset.times)) - 1) < 0.005;
+      button.setAttribute("aria-pressed", String(near));
+    }
+    this.second.link?.follow(this.view);
+    this.onChange();
+  }
+
+  #turnTo(degrees) {
+    this.view.turn(degrees);
+    byId("degrees").value = String(Math.round(((degrees % 360) + 360) % 360));
+  }
+
+  #empty() {
+    this.second.close();
+    this.regions.stop();
+    this.view.close();
+    this.controls.offer([], "");
+    byId("view").classList.add("empty");
+  }
+
+  #links() {
+    if (!this.slide) return;
+    const head = this.controls.chosen?.name;
+    byId("save-geojson").href = api.geojsonAddress(this.slide.slide_id, { head, top: FOR_QUPATH });
+    byId("save-colours").href = api.coloursAddress(this.controls.look.colours);
+  }
+
+  #wire() {
+    const presets = MAGNIFICATIONS.map((times, i) => {
+      const button = document.createElement("button");
+      Object.assign(button, { className: "button", type: "button", textContent: `${times}×`, title: `Key ${i + 1}` });
+      button.dataset.times = String(times);
+      button.addEventListener("click", () => this.view.magnify(times));
+      return button;
     });
-    this.viewer.addHandler("after-resize", () => {
-      if (this.whole) queueMicrotask(() => this.#goHome()); // the viewer has yet to finish
+    byId("magnifications").append(...presets);
+    byId("zoom-in").addEventListener("click", () => this.view.zoom(1));
+    byId("zoom-out").addEventListener("click", () => this.view.zoom(-1));
+    byId("zoom-home").addEventListener("click", () => this.view.zoom(0));
+    byId("degrees").addEventListener("change", () => this.#turnTo(byId("degrees").valueAsNumber || 0));
+    byId("beside").addEventListener("click", () => this.toggleBeside());
+    for (const kind of ["rectangle", "polygon"]) {
+      byId(`draw-${kind}`).addEventListener("click", () => this.regions.start(kind));
+    }
+    byId("save-picture").addEventListener("click", () => {
+      if (this.slide) savePicture(this, this.run, magnificationInWords(this.view.micronsPerScreenPixel()));
     });
-    this.viewer.addHandler("tile-load-failed", () =>
-      onProblem("Part of this slide could not be loaded."),
-    );
-    this.viewer.canvas.addEventListener("keydown", (event) => this.#pan(event));
-  }
-
-  get image() {
-    return this.viewer.world.getItemAt(0);
-  }
-
-  /** Show a slide from its description by the server; resolves when it is open. */
-  open(slide) {
-    this.slide = slide;
-    this.whole = true;
-    this.heatmap.clear();
-    const { viewer } = this;
-    return new Promise((resolve, reject) => {
-      const done = (event) => {
-        viewer.removeHandler("open", done);
-        viewer.removeHandler("open-failed", done);
-        if (event.message) reject(new Error(event.message));
-        else resolve();
-      };
-      viewer.addHandler("open", done);
-      viewer.addHandler("open-failed", done);
-      viewer.open(tileSource(slide));
-    });
-  }
-
-  close() {
-    this.slide = null;
-    this.heatmap.clear();
-    this.viewer.close();
-  }
-
-  /** CSS pixels of the viewer for level-0 pixels of the slide, as drawn at this moment. */
-  toScreen(x, y) {
-    const point = this.image.imageToViewportCoordinates(x, y, true);
-    return this.viewer.viewport.pixelFromPoint(point, true);
-  }
-
-  micronsPerScreenPixel() {
-    const [a, b] = [this.toScreen(0, 0), this.toScreen(1e4, 0)];
-    return (this.slide.mpp * 1e4) / Math.hypot(b.x - a.x, b.y - a.y);
-  }
-
-  zoom(direction) {
-    if (!this.image) return;
-    if (direction === 0) this.viewer.viewport.goHome();
-    else this.viewer.viewport.zoomBy(ZOOM_STEP ** direction);
-    this.viewer.viewport.applyConstraints();
-  }
-
-  #goHome() {
-    if (!this.image) return;
-    this.viewer.viewport.goHome(true);
-    this.whole = true;
-  }
-
-  #isWhole() {
-    const { viewport } = this.viewer;
-    return Math.abs(viewport.getZoom() / viewport.getHomeZoom() - 1) < 1e-3;
-  }
-
-  #pan(event) {
-    const [x, y] =
-      { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
-    if (x === undefined || !this.image || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const { viewport } = this.viewer;
-    viewport.panBy(viewport.deltaPointsFromPixels(new OpenSeadragon.Point(PAN_PX * x, PAN_PX * y)));
-    viewport.applyConstraints();
   }
 }

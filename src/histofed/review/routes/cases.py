@@ -1,0 +1,98 @@
+"""The run, its worklist, and one patient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+
+import histofed
+from histofed.review import heads
+from histofed.review.routes.common import MAX_INT, Reader, ThePage, known_case
+from histofed.review.scored import NoHeatMap
+from histofed.review.worklist import MOST, Order, Reviewed, Wanted
+
+if TYPE_CHECKING:
+    from histofed.review.page import Page
+
+routes = APIRouter()
+
+
+@routes.get("/api/run")
+def run(page: ThePage, _: Reader) -> Response:
+    """Say what is predicted, by what."""
+    site = page.site
+    return JSONResponse(
+        {
+            "title": site.title,
+            "question": site.question,
+            "kind": site.kind,
+            "positive": site.positive,
+            "outputs": [{"name": each.name, "words": each.words} for each in site.outputs],
+            "model_digest": site.model_digest,
+            "heads": _heads(page),
+            "sites": list(site.sites),
+            "orders": page.worklist.orders,
+            "n_cases": len(site.cases),
+            "version": histofed.__version__,
+        }
+    )
+
+
+@routes.get("/api/cases")
+def cases(
+    page: ThePage,
+    reviewer: Reader,
+    order: Order = "uncertain",
+    site: Annotated[str, Query(max_length=200)] = "",
+    reviewed: Reviewed = "any",
+    find: Annotated[str, Query(max_length=200)] = "",
+    offset: Annotated[int, Query(ge=0, le=MAX_INT)] = 0,
+    limit: Annotated[int, Query(ge=0, le=MOST)] = 100,
+) -> Response:
+    """Return a part of the worklist."""
+    wanted = Wanted(
+        order=order, site=site, reviewed=reviewed, find=find, offset=offset, limit=limit
+    )
+    found = page.worklist.page(wanted, page.verdicts.all(), reviewer=reviewer)
+    return JSONResponse(found)
+
+
+@routes.get("/api/cases/{patient_id:path}")  # hospitals number like 2026/0412
+def case(page: ThePage, _: Reader, patient_id: str) -> Response:
+    """Return one patient: prediction, covariates, slides, and what was said."""
+    found = known_case(page, patient_id)
+    history = page.store.rows(patient_id=patient_id)
+    return JSONResponse(
+        page.worklist.row(patient_id, page.verdicts.all())
+        | {
+            "clinical": [{"name": name, "value": value} for name, value in found.clinical],
+            "slides": [_slide(page, slide_id) for slide_id in found.slide_ids],
+            "history": history[::-1],
+        }
+    )
+
+
+def _slide(page: Page, slide_id: str) -> dict[str, Any]:
+    path = page.site.slides[slide_id].path
+    problem = None
+    if path is None or not path.exists():
+        problem = "The file of this slide is not there."
+    n_tiles = None
+    try:
+        n_tiles = len(page.scores.read(slide_id).scores.coords_N2)
+    except NoHeatMap as error:
+        problem = problem or str(error)
+    return {"slide_id": slide_id, "n_tiles": n_tiles, "problem": problem}
+
+
+def _heads(page: Page) -> list[dict[str, Any]]:
+    """Return the heads of the first slide that can be read: one model makes the same of all."""
+    for slide_id in page.site.patient_of:
+        try:
+            names = page.scores.read(slide_id).scores.scores
+        except NoHeatMap:
+            continue
+        return heads.words(names, positive=page.site.positive)
+    return []

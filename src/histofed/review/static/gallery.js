@@ -1,0 +1,140 @@
+// The gallery: tiles of highest, lowest or any score, or blinded, and a verdict on each.
+
+import * as api from "./api.js";
+import { byId, element, say } from "./dom.js";
+import { numberInWords, plural } from "./words.js";
+
+export const TILE_VERDICTS = ["relevant", "not relevant", "artefact", "unsure"];
+const AT_ONCE = 24;
+const PICTURE_PX = 224;
+const NOTES = {
+  top: "The tiles with the highest scores, highest first.",
+  bottom: "The tiles with the lowest scores, lowest first.",
+  random: "Tiles drawn at random.",
+  blinded: "Tiles of high and other scores in mixed order. Judge each by its picture alone.",
+};
+
+export class Gallery {
+  /** `onVerdict(tile, verdict, {blinded, elapsed_ms})` resolves to whether it was kept. */
+  constructor({ onTile, onVerdict }) {
+    Object.assign(this, { onTile, onVerdict });
+    this.turn = 0;
+    this.seed = 0;
+    byId("gallery-which").addEventListener("change", () => this.load());
+    byId("gallery-again").addEventListener("click", () => {
+      this.seed += 1;
+      this.load();
+    });
+    byId("tiles").addEventListener("keydown", (event) => this.#walk(event));
+  }
+
+  get blinded() {
+    return byId("gallery-which").value === "blinded";
+  }
+
+  /** Show the tiles of a slide and head; `given` are the reviewer's verdicts so far. */
+  async open(slide, head, given) {
+    Object.assign(this, { slide, head, given });
+    await this.load();
+  }
+
+  async load() {
+    const mine = ++this.turn;
+    const which = byId("gallery-which").value;
+    byId("gallery-again").disabled = which === "top" || which === "bottom";
+    byId("gallery-again").title = byId("gallery-again").disabled ? "The highest and the lowest are always the same" : "";
+    byId("tiles").replaceChildren();
+    if (!this.head) {
+      byId("gallery-note").textContent = "This slide has no scores, so there are no tiles to show.";
+      return;
+    }
+    byId("gallery-note").textContent = "Loading …";
+    try {
+      const asked = { head: this.head.name, n: AT_ONCE, seed: this.seed, which };
+      const { tiles } = await api.gallery(this.slide.slide_id, asked);
+      if (mine !== this.turn) return;
+      this.since = performance.now();
+      byId("tiles").replaceChildren(...tiles.map((tile, i) => this.#card(tile, i)));
+      this.#count();
+      byId("tiles").querySelector(".tile-picture")?.focus({ preventScroll: true });
+    } catch (error) {
+      if (mine !== this.turn) return;
+      byId("gallery-note").textContent = "";
+      say(error.message, { problem: true });
+    }
+  }
+
+  /** Give the verdict of key 1 to 4 to the tile that has the focus. */
+  press(index) {
+    const card = document.activeElement.closest?.(".tile") ?? byId("tiles").querySelector(".tile");
+    card?.querySelectorAll("[data-tile-verdict]")[index].click();
+  }
+
+  #card(tile, i) {
+    const name = `Tile ${i + 1}`;
+    const picture = element(
+      "button",
+      { class: "tile-picture", type: "button", "aria-label": this.blinded ? name : `${name}: show it on the slide` },
+      element("img", {
+        src: api.tilePictureAddress(this.slide.slide_id, tile.tile, PICTURE_PX),
+        alt: "",
+        width: PICTURE_PX,
+        height: PICTURE_PX,
+        loading: "lazy",
+      }),
+    );
+    if (!this.blinded) picture.addEventListener("click", () => this.onTile(tile));
+    const words = this.blinded
+      ? name
+      : `${name} · score ${numberInWords(tile.score)}, above ${Math.floor(100 * tile.percentile)}% of tiles`;
+    const choices = element("div", { class: "choices", role: "group", "aria-label": `Verdict on tile ${i + 1}` });
+    const card = element("li", { class: "tile" }, picture, element("p", { class: "number", text: words }), choices);
+    TILE_VERDICTS.forEach((verdict, key) => {
+      const button = element("button", { class: "button", type: "button", "data-tile-verdict": verdict },
+        element("kbd", { text: String(key + 1) }), ` ${verdict}`);
+      button.addEventListener("click", () => this.#give(card, tile, verdict));
+      choices.append(button);
+    });
+    const own = this.given.find((row) => row.tile === tile.tile && row.head === this.head.name);
+    this.#press(card, this.blinded ? undefined : own?.verdict);
+    return card;
+  }
+
+  async #give(card, tile, verdict) {
+    const next = card.nextElementSibling?.querySelector(".tile-picture");
+    const { slide } = this;
+    const elapsed = Math.round(performance.now() - this.since);
+    const kept = await this.onVerdict(tile.tile, verdict, { blinded: this.blinded, elapsed_ms: elapsed });
+    if (!kept || slide !== this.slide) return; // or the reviewer has gone on meanwhile
+    this.since = performance.now();
+    this.given = [kept, ...this.given];
+    this.#press(card, verdict);
+    this.#count();
+    next?.focus();
+  }
+
+  #press(card, verdict) {
+    card.classList.toggle("judged", verdict !== undefined);
+    for (const button of card.querySelectorAll("[data-tile-verdict]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.tileVerdict === verdict));
+    }
+  }
+
+  #count() {
+    const all = byId("tiles").children.length;
+    const judged = byId("tiles").querySelectorAll(".judged").length;
+    const which = byId("gallery-which").value;
+    byId("gallery-note").textContent = `${NOTES[which]} ${judged} of ${plural(all, "tile")} judged.`;
+  }
+
+  #walk(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const pictures = [...byId("tiles").querySelectorAll(".tile-picture")];
+    const here = pictures.findIndex((each) => each.closest(".tile").contains(document.activeElement));
+    const next = pictures[here + step];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  }
+}

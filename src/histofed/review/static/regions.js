@@ -1,0 +1,142 @@
+// Drawing a region on the slide: a box or a polygon, with the mouse, a finger or the keys.
+//
+// With the keys, the arrows move the slide under a cross in the middle and Enter sets a corner there.
+
+import { byId } from "./dom.js";
+
+const HINTS = {
+  rectangle: "Drag a box over the slide, or click two corners. Keys: arrows move, Enter sets a corner under the cross.",
+  polygon: "Click the corners, then Finish. Keys: arrows move, Enter sets a corner under the cross, F finishes.",
+};
+
+export class RegionTool {
+  /** `onVerdict(points, verdict, comment)` resolves to whether it was kept. */
+  constructor(view, { onVerdict }) {
+    this.view = view;
+    this.onVerdict = onVerdict;
+    this.kind = null;
+    const { viewer } = view;
+    viewer.addHandler("canvas-click", (event) => {
+      if (!this.drawing || !event.quick) return;
+      event.preventDefaultAction = true;
+      this.#add(this.#at(event.position));
+    });
+    viewer.addHandler("canvas-double-click", (event) => {
+      if (this.kind) event.preventDefaultAction = true;
+    });
+    viewer.addHandler("canvas-press", (event) => {
+      this.pressed = event.position;
+    });
+    viewer.addHandler("canvas-drag", (event) => this.#drag(event));
+    viewer.addHandler("canvas-drag-end", () => {
+      if (this.corner && this.drawing) this.#close();
+    });
+    byId("region-finish").addEventListener("click", () => this.finish());
+    byId("region-cancel").addEventListener("click", () => this.stop());
+    byId("region").addEventListener("submit", (event) => event.preventDefault());
+    for (const button of byId("region").querySelectorAll("[data-region]")) {
+      button.addEventListener("click", () => this.#give(button.dataset.region));
+    }
+  }
+
+  get drawing() {
+    return this.kind !== null && !this.done;
+  }
+
+  start(kind) {
+    if (!this.view.image) return;
+    if (this.kind === kind) {
+      this.stop();
+      return;
+    }
+    Object.assign(this, { kind, points: [], corner: null, region: null, done: false });
+    byId("region-comment").value = "";
+    this.#show();
+    this.view.focus();
+  }
+
+  stop() {
+    this.kind = null;
+    this.view.outlines.showDraft(null);
+    this.#show();
+  }
+
+  /** Set a corner in the middle of the view; false where nothing is being drawn. */
+  cornerInTheMiddle() {
+    if (!this.drawing) return false;
+    const { x, y } = this.view.place();
+    this.#add([x, y]);
+    return true;
+  }
+
+  /** Close the polygon; false where nothing is being drawn. */
+  finish() {
+    if (!this.drawing) return false;
+    if (this.kind === "polygon" && this.points.length >= 3) this.#close();
+    else byId("region-hint").textContent = `A region needs more corners. ${HINTS[this.kind]}`;
+    return true;
+  }
+
+  #at(position) {
+    const { x, y } = this.view.toSlide(position.x, position.y);
+    return [x, y];
+  }
+
+  #add(point) {
+    this.points.push(point);
+    if (this.kind === "rectangle" && this.points.length === 2) {
+      this.corner = this.points.pop();
+      this.#close();
+    } else this.#draw();
+  }
+
+  #drag(event) {
+    if (!this.drawing || this.kind !== "rectangle") return;
+    event.preventDefaultAction = true;
+    if (this.points.length === 0) this.points = [this.#at(this.pressed)];
+    this.corner = this.#at(event.position);
+    this.#draw();
+  }
+
+  /** The region's corners: of a box, those that are upright on the screen, however it is turned. */
+  get #outline() {
+    if (this.kind === "polygon" || !this.corner) return this.points;
+    const [a, b] = [this.points[0], this.corner].map(([x, y]) => this.view.toScreen(x, y));
+    return [[a.x, a.y], [b.x, a.y], [b.x, b.y], [a.x, b.y]].map(([x, y]) => this.#at({ x, y }));
+  }
+
+  #draw() {
+    this.view.outlines.showDraft(this.#outline, Boolean(this.corner) || this.done);
+  }
+
+  #close() {
+    const { width_px0: width, height_px0: height } = this.view.slide;
+    this.region = this.#outline.map(([x, y]) => [
+      Math.min(Math.max(x, 0), width),
+      Math.min(Math.max(y, 0), height),
+    ]);
+    this.done = true;
+    this.view.outlines.showDraft(this.region, true);
+    this.#show();
+    byId("region-comment").focus();
+  }
+
+  #show() {
+    byId("region").hidden = this.kind === null;
+    byId("aim").hidden = !this.drawing;
+    byId("region").classList.toggle("done", Boolean(this.done));
+    byId("region-finish").hidden = this.done || this.kind !== "polygon";
+    const judged = this.view.heatmap.scores ? "heat map" : "prediction";
+    const question = `Does the ${judged} fit what you see here?`;
+    byId("region-hint").textContent = this.done ? question : (HINTS[this.kind] ?? "");
+    for (const kind of ["rectangle", "polygon"]) {
+      byId(`draw-${kind}`).setAttribute("aria-pressed", String(this.kind === kind));
+    }
+  }
+
+  async #give(verdict) {
+    const { region } = this;
+    const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
+    if (kept && region === this.region) this.stop(); // or another was begun meanwhile
+  }
+}

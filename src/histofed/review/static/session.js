@@ -1,0 +1,114 @@
+// Who reviews: a name where the page is on one's own machine, a token where it is not.
+
+import * as api from "./api.js";
+import { byId, say } from "./dom.js";
+
+const WORDS = {
+  none: {
+    title: "Who reviews?",
+    words: "Your name is kept with your verdicts.",
+    label: "Your name",
+    type: "text",
+  },
+  token: {
+    title: "Sign in",
+    words: "Enter the token that you were given for this review.",
+    label: "Your token",
+    type: "password",
+  },
+};
+
+export class Session {
+  /** `onChange()` after somebody has entered (a promise), `onLeave()` when nothing may be shown any more. */
+  constructor({ onChange, onLeave }) {
+    Object.assign(this, { onChange, onLeave });
+    this.access = "none";
+    this.reviewer = null;
+    this.changed = Promise.resolve(); // the page as it is for who entered last
+    byId("entry-form").addEventListener("submit", (event) => this.#enter(event));
+    byId("entry-later").addEventListener("click", () => byId("entry").close());
+    byId("entry").addEventListener("cancel", (event) => {
+      if (!this.mayLook) event.preventDefault();
+    });
+    byId("entry").addEventListener("close", () => {
+      this.settle?.(this.changed.then(() => this.reviewer !== null));
+    });
+    byId("who").addEventListener("click", () => this.#change());
+    byId("leaving").addEventListener("close", () => byId("leaving").returnValue === "leave" && this.#leave());
+  }
+
+  /** Slides are shown without a name only on one's own machine. */
+  get mayLook() {
+    return this.access === "none" || this.reviewer !== null;
+  }
+
+  async start() {
+    this.#take(await api.session());
+    if (this.reviewer === null && this.access !== "proxy") await this.ask();
+  }
+
+  /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
+  ask() {
+    const kind = WORDS[this.access] ?? WORDS.none;
+    byId("entry-title").textContent = kind.title;
+    byId("entry-words").textContent = kind.words;
+    byId("entry-label").textContent = kind.label;
+    byId("entry-text").type = kind.type;
+    byId("entry-text").value = "";
+    byId("entry-problem").textContent = "";
+    byId("entry-later").hidden = !this.mayLook;
+    if (!byId("entry").open) byId("entry").showModal();
+    byId("entry-text").focus();
+    return new Promise((settle) => {
+      this.settle = settle;
+    });
+  }
+
+  /** Whether somebody is there to sign a verdict; asks where nobody is. */
+  async known() {
+    return this.reviewer !== null || this.ask();
+  }
+
+  #take({ access, reviewer }) {
+    Object.assign(this, { access, reviewer });
+    byId("who").hidden = reviewer === null;
+    byId("who").textContent = reviewer ?? "";
+    byId("who").disabled = access === "proxy";
+    byId("who").title = access === "token" ? "Sign out" : "Somebody else reviews";
+  }
+
+  async #enter(event) {
+    event.preventDefault();
+    const text = byId("entry-text").value.trim();
+    if (text === "") {
+      byId("entry-problem").textContent = "Please fill this in.";
+      return;
+    }
+    try {
+      this.#take(await api.enter(this.access === "token" ? { token: text } : { reviewer: text }));
+      this.changed = this.onChange();
+      byId("entry").close();
+    } catch (error) {
+      byId("entry-problem").textContent = error.message;
+      byId("entry-text").focus();
+    }
+  }
+
+  /** Let somebody else review; who has a token is asked first whether to sign out. */
+  #change() {
+    if (this.access !== "token") return this.ask();
+    byId("leaving").returnValue = "stay"; // Esc says nothing
+    return byId("leaving").showModal();
+  }
+
+  async #leave() {
+    try {
+      this.#take(await api.leave());
+    } catch (error) {
+      say(`Signing out did not work. ${error.message}`, { problem: true });
+      return;
+    }
+    this.onLeave();
+    await this.ask();
+  }
+}

@@ -1,0 +1,438 @@
+"""The page in a real browser: verdicts on cases, tiles and regions, results and what is saved."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histofed.review import colourmaps
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from histofed.review.data import ReviewData
+    from histofed.review.store import ReviewStore
+
+pytestmark = pytest.mark.slow
+
+VIEW = "#viewer [role=application]"
+
+
+@pytest.fixture
+def me(tab: Page, reviewer: Any) -> str:
+    reviewer.expect(tab.locator("#who")).to_be_visible()
+    return tab.locator("#who").text_content() or ""
+
+
+def mine(store: ReviewStore, me: str) -> list[dict[str, Any]]:
+    return store.rows(reviewer=me)
+
+
+def kept(reviewer: Any, words: str) -> None:
+    reviewer.expect(reviewer.tab.locator("#status")).to_contain_text(f"Kept: {words}")
+
+
+def test_a_verdict_is_a_key_and_the_next_case_is_there(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    tab.keyboard.press("m")
+    tab.keyboard.type("no glands at all")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("d")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    reviewer.wait_for_slide()
+    reviewer.keep("next-case")
+    tab.keyboard.press("k")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer.wait_for_slide()
+    reviewer.expect(tab.locator("[data-verdict=disagree]")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    tab.locator("#go-on").uncheck()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("[data-verdict=agree]")).to_have_attribute("aria-pressed", "true")
+    reviewer.expect(tab.locator("#history li").first).to_contain_text("agree")
+    rows = mine(store, me)
+    assert [(row["scope"], row["patient_id"], row["verdict"]) for row in rows] == [
+        ("case", "P-close", "disagree"),
+        ("case", "P-close", "agree"),
+    ]
+    assert [row["comment"] for row in rows] == ["no glands at all", ""]
+    assert rows[0]["elapsed_ms"] > 0
+    assert rows[0]["view"]["h"] == "attention"
+    tab.keyboard.press("w")
+    row = tab.locator("#cases tr", has_text="P-close")
+    reviewer.expect(row).to_contain_text(f"agree, {me}")
+    reviewer.expect(tab.locator("#progress-text")).to_contain_text("1 of 6 reviewed by you")
+    reviewer.keep("worklist")
+
+
+def test_a_verdict_that_is_not_kept_is_told(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    full = json.dumps({"detail": "The disk is full."})
+    tab.route("**/api/verdicts", lambda route: route.fulfill(status=507, body=full))
+    tab.locator("#comment").fill("long thought over")
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("was not kept. The disk is full.")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    assert tab.locator("#comment").input_value() == "long thought over"
+    assert mine(store, me) == []
+
+
+def test_tiles_are_judged_in_the_gallery(
+    tab: Page, reviewer: Any, store: ReviewStore, site: ReviewData, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("g")
+    reviewer.expect(tab.locator(".tile")).to_have_count(24)
+    reviewer.keep("gallery")
+    stored = site.scores.read("made-1")
+    best = np.argsort(-stored.scores["attention"], kind="stable")
+    reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
+    tab.keyboard.press("1")
+    kept(reviewer, "relevant")
+    reviewer.expect(tab.locator(".tile-picture").nth(1)).to_be_focused()
+    tab.keyboard.press("3")
+    kept(reviewer, "artefact")
+    tab.locator("#gallery-which").select_option("blinded")
+    reviewer.expect(tab.locator("#gallery-note")).to_contain_text("0 of 24 tiles judged")
+    assert not any("score" in text for text in tab.locator(".tile").all_text_contents())
+    reviewer.keep("blinded")
+    tab.locator(".tile [data-tile-verdict='not relevant']").first.click()
+    kept(reviewer, "not relevant")
+    rows = mine(store, me)
+    assert [row["verdict"] for row in rows] == ["relevant", "artefact", "not relevant"]
+    assert [row["tile"] for row in rows[:2]] == best[:2].tolist()
+    assert [row["blinded"] for row in rows] == [False, False, True]
+
+
+def test_a_click_in_the_gallery_flies_to_the_tile(
+    tab: Page, reviewer: Any, site: ReviewData
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("g")
+    tab.locator(".tile-picture").first.click()
+    reviewer.expect(tab.locator("#gallery")).not_to_be_visible()
+    tab.wait_for_timeout(800)
+    reviewer.settle()
+    stored = site.scores.read("made-1")
+    corner = stored.coords_N2[int(np.argmax(stored.scores["attention"]))]
+    place = tab.evaluate("histofed.view.place()")
+    assert (place["x"], place["y"]) == pytest.approx(tuple(corner + stored.side_px0 / 2), abs=0.5)
+    points = tab.locator("#viewer .marked").get_attribute("points") or ""
+    outline = np.asarray([[float(part) for part in point.split(",")] for point in points.split()])
+    assert np.ptp(outline, axis=0) == pytest.approx([stored.side_px0 * place["z"]] * 2, abs=0.5)
+    reviewer.keep("tile")
+
+
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_a_region_is_drawn_with_the_mouse(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str, degrees: int
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.evaluate("(degrees) => histofed.view.turn(degrees)", degrees)
+    reviewer.settle()
+    tab.locator("#draw-rectangle").click()
+    tab.wait_for_timeout(400)
+    reviewer.settle()
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
+    wanted = tab.evaluate(
+        "(points) => points.map(([x, y]) => { const p = histofed.view.toSlide(x, y);"
+        " return [p.x, p.y]; })",
+        [
+            [left + dx - box["x"], top + dy - box["y"]]
+            for dx, dy in [(0, 0), (140, 0), (140, 90), (0, 90)]
+        ],
+    )
+    tab.mouse.move(left, top)
+    tab.mouse.down()
+    tab.mouse.move(left + 70, top + 50, steps=5)
+    tab.mouse.move(left + 140, top + 90, steps=5)
+    tab.mouse.up()
+    reviewer.expect(tab.locator("#region-hint")).to_have_text(
+        "Does the heat map fit what you see here?"
+    )
+    tab.locator("#region-comment").fill("folded")
+    tab.locator("[data-region=disagree]").click()
+    kept(reviewer, "disagree, region")
+    (row,) = mine(store, me)
+    assert row["comment"] == "folded"
+    assert np.abs(np.asarray(row["region"]) - wanted).max() < 3
+    reviewer.expect(tab.locator("#viewer .region.disagree").first).to_be_visible()
+    reviewer.keep(f"region-{degrees}")
+
+
+def test_a_region_is_drawn_with_keys(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("4")
+    reviewer.settle()
+    tab.keyboard.press("y")
+    tab.wait_for_timeout(400)
+    wanted = []
+    for keys in ((), ("ArrowRight",), ("ArrowDown", "ArrowLeft")):
+        for key in keys:
+            tab.keyboard.press(key)
+            tab.wait_for_timeout(500)
+        reviewer.settle()
+        place = tab.evaluate("histofed.view.place()")
+        wanted.append([place["x"], place["y"]])
+        tab.keyboard.press("Enter")
+    tab.keyboard.press("f")
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.locator("[data-region=unsure]").press("Enter")
+    kept(reviewer, "unsure, region")
+    (row,) = mine(store, me)
+    assert np.abs(np.asarray(row["region"]) - wanted).max() < 0.01
+
+
+def test_two_views_move_together(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-two")
+    reviewer.open_slide("made-2")
+    tab.keyboard.press("t")
+    second = "histofed.screen.second.view"
+    reviewer.wait_until(f"{second}?.image?.getFullyLoaded()")
+    tab.locator("#slide-2").select_option("made-2")
+    reviewer.wait_until(f"{second}.slide?.slide_id === 'made-2' && {second}.image")
+    tab.locator("#head-2").select_option("evidence")
+    reviewer.wait_until(f"{second}.heatmap.scores?.length > 0")
+    for key in ("4", "ArrowRight", "r"):
+        tab.locator(VIEW).focus()
+        tab.keyboard.press(key)
+        tab.wait_for_timeout(600)
+        reviewer.settle()
+        first = tab.evaluate("histofed.view.place()")
+        assert tab.evaluate(f"{second}.place()") == pytest.approx(first, abs=0.01)
+    reviewer.keep("side-by-side")
+    tab.locator("#viewer-2 [role=application]").focus()
+    tab.keyboard.press("ArrowDown")
+    tab.wait_for_timeout(600)
+    moved = tab.evaluate("histofed.view.place()")
+    assert moved != pytest.approx(first, abs=1)
+    assert tab.evaluate(f"{second}.place()") == pytest.approx(moved, abs=0.01)
+
+
+def test_results_are_shown(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:
+    reviewer.open_patient("P-close")
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.press("s")
+    row = tab.locator("#figures tr", has_text=me).first
+    reviewer.expect(row).to_contain_text("100%")
+    reviewer.keep("results")
+
+
+def test_results_say_where_there_is_no_interval_and_show_kappa_below_0(
+    tab: Page, reviewer: Any
+) -> None:
+    pair = {"reviewers": ["Ada", "Bob"], "n": 9, "kappa": -0.5, "low": -0.75, "high": 0.5}
+    top = {"k": 1, "n": 1, "value": 1, "low": None, "high": None}
+
+    def below_chance(route: Any) -> None:
+        found = route.fetch().json() | {"pairs": [pair], "precision_at_k": [top]}
+        route.fulfill(json=found)
+
+    tab.route("**/api/results*", below_chance)
+    tab.locator("#to-results").click()
+    row = tab.locator("#figures tr", has_text="Ada and Bob")
+    reviewer.expect(row).to_contain_text("-0.50 (-0.75 to 0.50)")
+    x, width = [row.locator(".figure-line").get_attribute(name) or "" for name in ("x", "width")]
+    assert (float(x), float(width)) == (12.5, 62.5)
+    row = tab.locator("#figures tr", has_text="1 highest")
+    reviewer.expect(row).to_contain_text("100% (an interval needs tiles of 2 patients)")
+    reviewer.keep("results-dark")
+    tab.emulate_media(color_scheme="light")
+    reviewer.keep("results-light")
+
+
+def test_the_highest_tiles_end_at_both_ends(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("n")
+    reviewer.expect(tab.locator("#status")).to_have_text("Tile 1 of the 50 highest.")
+    tab.keyboard.press("p")
+    reviewer.expect(tab.locator("#status")).to_have_text("Tile 1 of the 50 highest, the first.")
+    for _ in range(51):
+        tab.keyboard.press("n")
+    reviewer.expect(tab.locator("#status")).to_have_text("Tile 50 of the 50 highest, the last.")
+
+
+def test_the_geojson_names_the_highest_tile(
+    tab: Page, reviewer: Any, site: ReviewData, page: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator(".menu summary").click()
+    address = tab.locator("#save-geojson").get_attribute("href")
+    with urllib.request.urlopen(f"{page}/{address}") as answer:
+        features = json.load(answer)["features"]
+    tiles = [each for each in features if each["properties"]["objectType"] == "tile"]
+    stored = site.scores.read("made-1")
+    first = int(np.argmax(stored.scores["attention"]))
+    highest = max(tiles, key=lambda each: each["properties"]["measurements"]["attention_raw"])
+    corners = np.asarray(highest["geometry"]["coordinates"][0])
+    assert corners.min(axis=0) == pytest.approx(stored.coords_N2[first], abs=0.5)
+    assert np.ptp(corners, axis=0) == pytest.approx([stored.side_px0] * 2, abs=0.5)
+
+
+def test_the_picture_holds_slide_heat_map_bars_and_where_it_is_from(
+    tab: Page, reviewer: Any
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#opacity").fill("100")
+    tab.locator(".menu summary").click()
+    with tab.expect_download() as waiting:
+        tab.locator("#save-picture").click()
+    picture = Image.open(io.BytesIO(waiting.value.path().read_bytes())).convert("RGB")
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    assert waiting.value.suggested_filename == "made-1.png"
+    assert picture.size == (round(box["width"]), round(box["height"]) + 92)
+    pixels = np.asarray(picture).astype(int)
+    seen = np.asarray(Image.open(io.BytesIO(tab.locator("#viewer").screenshot())).convert("RGB"))
+    middle = np.s_[200:400, 400:700]
+    differs = np.abs(pixels[middle] - seen[middle].astype(int)).max(axis=2) > 2
+    assert differs.mean() < 0.03  # edges of tiles: the view may begin between two screen pixels
+    foot = pixels[-92:]
+    shown = {tuple(colour) for colour in foot.reshape(-1, 3).tolist()}
+    bar = {tuple(colour) for colour in colourmaps.colours("viridis").tolist()}
+    assert bar <= shown
+    assert (foot.sum(axis=2) < 100).sum() > 300  # words and scale bar
+    picture.save(reviewer.artefacts / "saved.png")
+
+
+def test_the_picture_holds_the_regions_and_says_the_turn(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#show").uncheck()
+    tab.keyboard.press("r")
+    draw_box(tab, reviewer)
+    tab.locator("[data-region=agree]").click()
+    kept(reviewer, "agree, region")
+    tab.evaluate(
+        "() => { const { prototype } = CanvasRenderingContext2D, { fillText } = prototype;"
+        " globalThis.said = []; prototype.fillText = function (words, ...more) {"
+        " said.push(words); fillText.call(this, words, ...more); }; }"
+    )
+    tab.locator(".menu summary").click()
+    with tab.expect_download() as waiting:
+        tab.locator("#save-picture").click()
+    picture = Image.open(io.BytesIO(waiting.value.path().read_bytes())).convert("RGB")
+    corners = tab.locator("#viewer .region.agree").get_attribute("points") or ""
+    xy = np.asarray([[float(part) for part in each.split(",")] for each in corners.split()])
+    middle, top = round(xy[:, 0].mean()), round(xy[:, 1].min())
+    across = {picture.getpixel((middle, top + dy)) for dy in range(-4, 5)}
+    assert {(0, 105, 92), (255, 255, 255)} <= across  # the line and the light one behind it
+    assert any("turned 90° clockwise" in words for words in tab.evaluate("said"))
+    picture.save(reviewer.artefacts / "saved-regions.png")
+
+
+def draw_box(tab: Page, reviewer: Any) -> None:
+    tab.locator("#draw-rectangle").click()
+    tab.wait_for_timeout(400)
+    reviewer.settle()
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
+    tab.mouse.move(left, top)
+    tab.mouse.down()
+    tab.mouse.move(left + 140, top + 90, steps=8)
+    tab.mouse.up()
+    reviewer.expect(tab.locator("#region-comment")).to_be_visible()
+    reviewer.keep("drawn")
+
+
+def test_the_turn_of_a_slide_is_its_own_and_in_its_address(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-two")
+    tab.keyboard.press("r")
+    reviewer.settle()
+    tab.wait_for_timeout(500)
+    turned = tab.url
+    assert "r=90" in turned
+    tab.keyboard.press("j")
+    reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
+    reviewer.wait_for_slide()
+    reviewer.expect(tab.locator("#degrees")).to_have_value("0")
+    assert tab.evaluate("histofed.view.place().r") == pytest.approx(0)
+    tab.goto("about:blank")
+    tab.goto(turned)
+    reviewer.wait_for_slide()
+    assert tab.evaluate("histofed.view.place().r") == pytest.approx(90)
+    reviewer.expect(tab.locator("#degrees")).to_have_value("90")
+
+
+def test_the_interval_is_said_of_patients_not_of_the_models_number(
+    tab: Page, reviewer: Any
+) -> None:
+    def with_interval(route: Any) -> None:
+        found = route.fetch().json()
+        found["interval"] = {"probability": [0.33, 0.6]}
+        route.fulfill(json=found)
+
+    tab.route("**/api/cases/P-sure", with_interval)
+    reviewer.open_patient("P-sure")
+    said = tab.locator("#prediction")
+    reviewer.expect(said.locator("strong")).to_have_text("97%")
+    reviewer.expect(said.locator(".interval")).to_have_text(
+        "Of patients scored like this, 33% to 60% are mutated."
+    )
+    reviewer.expect(said).not_to_contain_text("between")
+    reviewer.keep("interval")
+
+
+def test_a_signed_map_is_explained_without_colours(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#head").select_option("evidence")
+    reviewer.expect(tab.locator("#note")).to_contain_text("High (positive) = speaks for “mutated”")
+    reviewer.expect(tab.locator("#note")).not_to_contain_text("ight")
+
+
+def test_labels_and_others_verdicts_are_hidden_until_one_has_judged(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    other = "Dr Other who came first"
+    sign_as(tab, reviewer, other)
+    reviewer.open_patient("P-sure")
+    tab.locator("#go-on").uncheck()
+    tab.locator("#comment").fill("plainly mucinous")
+    tab.locator("[data-verdict=unsure]").click()
+    kept(reviewer, "unsure")
+    sign_as(tab, reviewer, me)
+    row = tab.locator("#cases tr", has_text="P-sure")
+    tab.locator("#to-worklist").click()
+    reviewer.expect(tab.locator("#hide")).to_be_checked()
+    reviewer.expect(row.locator("td").nth(2)).to_have_text("hidden")
+    reviewer.expect(row).not_to_contain_text(other)
+    reviewer.keep("hidden-worklist")
+    row.locator(".case").click()
+    reviewer.wait_for_slide()
+    reviewer.expect(tab.locator("#summary")).to_have_text("North · label: shown after your verdict")
+    reviewer.expect(tab.locator("#history")).not_to_contain_text("mucinous")
+    reviewer.keep("hidden-case")
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("#summary")).to_have_text("North · label: mutated")
+    reviewer.expect(tab.locator("#history")).to_contain_text("mucinous")
+    assert mine(store, me)[0]["view"]["hidden"] is True
+    tab.locator("#to-worklist").click()
+    reviewer.expect(row).to_contain_text(f"unsure, {other}")
+    still = tab.locator("#cases tr", has_text="P-close").locator("td").nth(2)
+    reviewer.expect(still).to_have_text("hidden")
+    tab.locator("#hide").uncheck()
+    reviewer.expect(still).to_have_text("wild type")
+    tab.reload()
+    reviewer.expect(tab.locator("#hide")).not_to_be_checked()
+    reviewer.expect(still).to_have_text("wild type")
+
+
+def sign_as(tab: Page, reviewer: Any, name: str) -> None:
+    tab.locator("#who").click()
+    tab.locator("#entry-text").fill(name)
+    tab.locator("#entry-form [type=submit]").click()
+    reviewer.expect(tab.locator("#who")).to_have_text(name)
