@@ -27,11 +27,13 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A worker for each core, and torch on one thread in each: more would wait for one another.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+# A file stays with one worker: its processes, ports and browsers do not crowd one another.
 slow: install
-	$(BIN)/python -m pytest -m slow --timeout=1500
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow --timeout=1500 --numprocesses 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -145,7 +145,9 @@ def tested(job: Job) -> dict[str, float]:
 def mean_pooled(dataset: str, repeat: int) -> dict[str, float]:
     """Return the probabilities of a regression on bag means, in the same folds."""
     bags = read_bags(dataset)
-    found = merged(mean_pool_outputs(bags, fold, TASK) for fold in folds_of(bags, repeat))
+    means = {name: Moments.of(bag.features_ND).mean_D.numpy() for name, bag in bags.items()}
+    labels = {name: bag.label for name, bag in bags.items()}
+    found = merged(mean_pool_outputs(means, labels, f, TASK) for f in folds_of(bags, repeat))
     return {name: probability for name, (probability,) in found.items()}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import histofed
 from histofed.cli import VERBS, main
+from histofed.pipeline.usage import UNUSED
 
 SOURCE = Path(histofed.__file__).resolve().parents[1]
 
@@ -22,7 +23,7 @@ def test_help_names_every_verb(arguments, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     for verb, meaning in VERBS.items():
-        assert verb in shown
+        assert verb.replace("_", " ") in shown
         assert meaning in shown
     assert "[option=value ...]" in shown
 
@@ -82,8 +83,20 @@ def test_help_of_a_verb_explains_its_options(verb, capsys):
     assert VERBS[verb] in shown
     assert "defaults:" not in shown
     assert "Hydra" not in shown
+    unused = UNUSED.get(verb, set())
     options = compose_names(verb)
-    assert [name for name in options if f"{name}:" not in shown] == []
+    assert [name for name in options if f"{name}:" not in shown] == sorted(
+        (name for name in options if name in unused), key=options.index
+    )
+
+
+def test_help_shows_no_option_that_a_verb_takes_over_and_does_not_use(capsys):
+    assert main(["federate", "provision", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("cohort:", "  file:", "min_patients:", "choose:", "compare:"):
+        assert name not in shown, name
+    for name in ("hospitals:", "  n_folds:", "min_sites:", "columns:"):
+        assert name in shown, name
 
 
 def test_help_begins_with_what_the_verb_adds(capsys):

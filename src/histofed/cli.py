@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VERBS = {
     "demo": "the whole way on a synthetic cohort of four hospitals",
+    "download": "slides and other files from the GDC data portal",
+    "cohort": "tables of patients, slides and genes into a cohort with labels",
     "tile": "find the tissue of slides and the tiles in it",
     "extract": "encode the tiles of slides into features",
     "embed": "one embedding per slide from the features of its tiles",
@@ -33,10 +35,14 @@ VERBS = {
     "convert": "feature files of others into ours, ours into theirs; bag tables",
     "train": "cross-validated training on pooled patients",
     "federate": "federated training over hospitals, compared with local and pooled",
+    "federate_provision": "keys and plan for the server and each hospital",
+    "federate_serve": "the server of a federation of real hospitals",
+    "federate_join": "a hospital's part in a federation",
     "predict": "the models of a run on other patients",
     "evaluate": "metrics with intervals, figures and the report of a run",
     "explain": "scores per tile and heatmaps of a run",
     "review": "the pathologist's page of a run",
+    "review_invite": "a token for one reviewer of the page",
 }
 
 REFUSED = 2
@@ -61,8 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         Console().print(f"histofed {histofed.__version__}")
         return 0
     verb, *overrides = arguments
+    if overrides and f"{verb}_{overrides[0]}" in VERBS:
+        verb, overrides = f"{verb}_{overrides[0]}", overrides[1:]
     if verb not in VERBS:
-        errors.print(f"[red]histofed: {escape(verb)} is not a verb.[/] One of: {', '.join(VERBS)}")
+        errors.print(
+            f"[red]histofed: {escape(verb)} is not a verb.[/] "
+            f"One of: {', '.join(map(spoken, VERBS))}"
+        )
         return REFUSED
     try:
         if verb == "encoders" and overrides[:1] == ["show"]:
@@ -83,8 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (HistofedError, OSError) as error:
         return _refuse(verb, error)
     except KeyboardInterrupt:
-        errors.print(f"histofed {verb}: stopped; what was finished is kept")
+        errors.print(f"histofed {spoken(verb)}: stopped; what was finished is kept")
         return INTERRUPTED
+
+
+def spoken(verb: str) -> str:
+    """Return a verb as it is typed: some are two words."""
+    return verb.replace("_", " ")
 
 
 def _to_show(words: list[str]) -> list[str]:
@@ -100,7 +116,7 @@ def _to_show(words: list[str]) -> list[str]:
 
 def _refuse(verb: str, error: Exception) -> int:
     """Say why on standard error, without a traceback."""
-    message = f"[red bold]histofed {verb}:[/] {escape(str(error))}"
+    message = f"[red bold]histofed {spoken(verb)}:[/] {escape(str(error))}"
     Console(stderr=True, soft_wrap=True).print(message, highlight=False)
     return REFUSED
 
@@ -169,7 +185,7 @@ def _apart(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  [bold]{verb:9}[/] {meaning}" for verb, meaning in VERBS.items())
+    verbs = "\n".join(f"  [bold]{spoken(verb):9}[/] {meaning}" for verb, meaning in VERBS.items())
     return (
         f"[bold]histofed {histofed.__version__}[/]  federated computational pathology\n\n"
         f"histofed VERB \\[option=value ...]\n\n{verbs}\n\n"

@@ -14,6 +14,8 @@
     ├── StoreError           a feature or score file at fault           (also ValueError)
     │   └── FileDamaged      truncated or overwritten
     ├── OutputUnwritable     disk full, no permission                   (also OSError)
+    ├── DownloadError        a file of a data portal cannot be had      (also ValueError)
+    │   └── PortalSilent     it does not answer, or is not to be trusted
     ├── WeightsError         encoder or model weights at fault          (also ValueError)
     ├── ReviewError          the page cannot be served as asked         (also ValueError)
     └── FederationError      the exchange between sites failed
@@ -78,6 +80,14 @@ class FileDamaged(StoreError):
 
 class OutputUnwritable(HistofedError, OSError):
     """A result cannot be written: the disk is full, or the folder is not ours to write."""
+
+
+class DownloadError(HistofedError, ValueError):
+    """A file of a data portal cannot be had; the other files go on."""
+
+
+class PortalSilent(DownloadError):
+    """The portal does not answer, breaks off however often it is asked, or cannot be trusted."""
 
 
 class WeightsError(HistofedError, ValueError):

@@ -17,6 +17,8 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def load_script(name: str) -> ModuleType:
+    if str(SCRIPTS) not in sys.path:  # as for `python benchmarks/NAME.py`, which may import another
+        sys.path.insert(0, str(SCRIPTS))
     specification = importlib.util.spec_from_file_location(
         f"benchmark_{name}", SCRIPTS / f"{name}.py"
     )

@@ -36,12 +36,17 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 REQUIRED = {
+    "federate_provision": ["hospitals=[a,b]", "host=localhost"],
+    "federate_serve": ["kit=kits/server", "run=run"],
+    "federate_join": ["kit=kits/a", "cohort=cohort.csv", "features=features", "run=run"],
     "predict": ["run=r", "cohort=c", "features=f", "out=o"],
     "evaluate": ["run=r"],
     "explain": ["run=r"],
     "review": ["run=r"],
+    "review_invite": ["run=r", "reviewer=ada"],
     "convert": ["source=s", "out=o"],
     "embed": ["features=f"],
+    "download": ["out=o"],
 }
 """Options without a default; every other verb composes from nothing."""
 
@@ -99,7 +104,7 @@ def test_what_must_be_given_is_asked_for(verb):
         compose(verb, [])
     for option in REQUIRED[verb]:
         assert option.partition("=")[0] in str(caught.value)
-    assert f"histofed {verb}" in str(caught.value)
+    assert f"histofed {verb.replace('_', ' ')}" in str(caught.value)
 
 
 @pytest.mark.parametrize(("cancer", "task"), cancers_and_tasks())
@@ -168,7 +173,7 @@ def test_every_choice_of_every_group_composes(group, choice):
 def test_every_default_says_what_it_is(verb):
     """A config file opens with the command it belongs to."""
     text = (config_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
-    assert text.startswith(f"# histofed {verb}")
+    assert text.startswith(f"# histofed {verb.replace('_', ' ')}")
 
 
 # What is wrong is refused: the key and what is allowed are named.

@@ -38,6 +38,11 @@ def bags(bag):
     }
 
 
+def mean_pooled(bags):
+    means = {name: bag.features_ND.double().mean(dim=0).numpy() for name, bag in bags.items()}
+    return mean_pool_outputs(means, {name: bag.label for name, bag in bags.items()}, FOLD, TASK)
+
+
 def test_it_is_a_standardised_logistic_regression_of_the_means(bags):
     def means(names):
         return np.stack([bags[name].features_ND.float().numpy().mean(axis=0) for name in names])
@@ -48,22 +53,22 @@ def test_it_is_a_standardised_logistic_regression_of_the_means(bags):
     model = LogisticRegression(C=1 / PENALTY, max_iter=2000)
     model.fit(scale.transform(means(fitted)), labels)
     expected = model.predict_proba(scale.transform(means(FOLD.test)))[:, 1]
-    found = mean_pool_outputs(bags, FOLD, TASK)
+    found = mean_pooled(bags)
     assert list(found) == ["x", "y"]
     assert [value for (value,) in found.values()] == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_tested_patients_are_not_fitted(bags, bag):
-    before = mean_pool_outputs(bags, FOLD, TASK)
+    before = mean_pooled(bags)
     changed = {**bags, "y": bag("y", 9, label=1 - bags["y"].label[0], seed=99)}
-    after = mean_pool_outputs(changed, FOLD, TASK)
+    after = mean_pooled(changed)
     assert after["x"] == before["x"]
     assert after["y"] != before["y"]
 
 
 def test_selection_patients_are_fitted(bags, bag):
     changed = {**bags, "s0": bag("s0", 9, label=1, seed=99)}
-    assert mean_pool_outputs(changed, FOLD, TASK)["x"] != mean_pool_outputs(bags, FOLD, TASK)["x"]
+    assert mean_pooled(changed)["x"] != mean_pooled(bags)["x"]
 
 
 def linear_study(n: int = 60, seed: int = 0):

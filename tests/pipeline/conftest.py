@@ -103,6 +103,22 @@ def table() -> Callable[[Path], list[dict[str, str]]]:
 
 
 @pytest.fixture(scope="session")
+def auroc_within_folds() -> Callable[[list[dict[str, str]]], float]:
+    """Return the AUROC of rows of predictions, pair by pair of patients of one fold."""
+
+    def auroc(rows: list[dict[str, str]]) -> float:
+        pairs = [
+            (float(one["probability"]), float(other["probability"]))
+            for one in rows
+            for other in rows
+            if (one["label"], other["label"]) == ("1", "0") and one["fold"] == other["fold"]
+        ]
+        return sum((one > other) + 0.5 * (one == other) for one, other in pairs) / len(pairs)
+
+    return auroc
+
+
+@pytest.fixture(scope="session")
 def federated_run(toy_study: ToyStudy, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """One run of ``histofed federate`` with every comparison; tests read it and change nothing."""
     run = tmp_path_factory.mktemp("runs") / "federated"

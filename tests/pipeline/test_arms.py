@@ -12,6 +12,7 @@ from histofed.core.metrics.conformal import calibrate_sets
 from histofed.core.metrics.shift import N_NEIGHBOURS, trained_on
 from histofed.core.tasks import BinaryTask, MulticlassTask, RegressionTask, SurvivalTask
 from histofed.core.types import Prediction, Slide
+from histofed.errors import WeightsError
 from histofed.io.predictions import read_predictions
 from histofed.io.runs import RunFolder, read_json
 from histofed.pipeline.arms import (
@@ -155,3 +156,18 @@ def test_what_a_model_does_not_say_stays_unsaid(tmp_path):
     assert math.isnan(found.outputs[1])
     assert found.possible is None
     assert not arm.run.selection("pooled").exists()
+
+
+def test_a_model_that_diverged_is_named_before_anything_is_written(tmp_path):
+    labels = {"a": (0.0,), "b": (1.0,)}
+    arm = make_arm(tmp_path, BINARY, labels)
+    with pytest.raises(
+        WeightsError, match=r"pooled, fold 2: .* answers nan for 1 patient of 2 .b.;"
+    ):
+        add(arm, 2, {"a": (0.5,), "b": (math.nan,)}, {})
+    with pytest.raises(WeightsError, match=r"answers inf .* lower trainer\.learning_rate"):
+        add(arm, 0, {"a": (0.5,)}, {"b": (math.inf,)})
+    arm = make_arm(tmp_path, OS, {"a": (3.0, 1.0), "b": (4.0, 0.0)})
+    add(arm, 0, {"a": (0.5, math.nan)}, {})  # a Cox model says no survival
+    with pytest.raises(WeightsError, match="answers nan"):
+        add(arm, 0, {"b": (math.nan, 0.5)}, {})

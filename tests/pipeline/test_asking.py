@@ -13,7 +13,7 @@ from histofed.core.tasks import (
 )
 from histofed.errors import ConfigError
 from histofed.pipeline.asking import KINDS, REQUIRED, task_of
-from histofed.pipeline.schema import TaskConfig
+from histofed.pipeline.schema_parts import TaskConfig
 
 SURVIVAL = {"column": "t", "event_column": "e", "times": [12.0, 24.0]}
 

@@ -110,3 +110,14 @@ def test_other_patients_are_predicted_with_the_options_chosen(run, toy_study_of,
     _, origin = fold_model(run, "pooled", 0, dim=16)
     for name, tensor in origin.state_dict().items():
         assert tensor.equal(module.state_dict()[name])
+
+
+def test_options_with_which_training_diverges_are_not_chosen(toy_study, tmp_path, table, capsys):
+    one, none = (f"choose={{trainer.learning_rate:[{each}]}}" for each in ("1e30,0.03", "1e30"))
+    few = ("splits.inner_folds=3", "trainer.max_epochs=1")
+    run = RunFolder(tmp_path / "one")
+    assert main(["train", *toy_study.options(run.path, one, *few)]) == 0
+    rows = table(run.fold("pooled", 0) / "choices.csv")
+    assert [(row["loss"] == "nan", row["chosen"]) for row in rows] == [(True, "0"), (False, "1")]
+    assert main(["train", *toy_study.options(tmp_path / "none", none, *few)]) == 2
+    assert "fold 0: with each of 1 combination" in capsys.readouterr().err

@@ -227,7 +227,7 @@ def test_a_fused_model_predicts_other_patients_with_their_covariates(
     capsys.readouterr()
     assert predicted("days", age="900")[0] == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "fold-0: age 900.0 (q00, q01) is more than 10 standard deviations" in said
+    assert "fold 0: age 900.0 (q00, q01) is more than 10 standard deviations" in said
     assert predicted("three", age="old") == (2, [])
     assert "'age' holds words (q00 'old'" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()

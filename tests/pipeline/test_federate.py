@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from histofed.cli import main
-from histofed.io.runs import read_json
+from histofed.io.runs import RunFolder, read_json
 
 ARMS = [
     "baseline",
@@ -50,7 +50,7 @@ def test_every_patient_is_predicted_once_by_the_fold_that_held_them_out(
             assert 0 < float(row["probability"]) < 1
 
 
-def test_the_numbers_are_those_of_the_predictions(federated_run, table):
+def test_the_numbers_are_those_of_the_predictions(federated_run, table, auroc_within_folds):
     metrics = read_json(federated_run.metrics)
     assert list(metrics["arms"])[:2] == ["federated", "pooled"]
     aurocs = {}
@@ -59,9 +59,10 @@ def test_the_numbers_are_those_of_the_predictions(federated_run, table):
         labels = [int(row["label"]) for row in rows]
         values = [float(row["probability"]) for row in rows]
         found = metrics["arms"][arm]
-        aurocs[arm] = roc_auc_score(labels, values)
+        aurocs[arm] = auroc_within_folds(rows)
         assert (found["n_patients"], found["n_positive"]) == (24, 12)
         assert found["auroc"]["value"] == pytest.approx(aurocs[arm])
+        assert found["auroc_pooled"]["value"] == pytest.approx(roc_auc_score(labels, values))
         assert found["auprc"]["value"] == pytest.approx(average_precision_score(labels, values))
         assert found["brier"]["value"] == pytest.approx(brier_score_loss(labels, values))
         for name in ("auroc", "auprc", "brier"):
@@ -69,7 +70,8 @@ def test_the_numbers_are_those_of_the_predictions(federated_run, table):
         for site, here in found["sites"].items():
             part = [row for row in rows if row["site"] == site]
             assert here["n_patients"] == len(part) == 6
-            assert here["auroc"]["value"] == pytest.approx(
+            assert here["auroc"]["value"] == pytest.approx(auroc_within_folds(part))
+            assert here["auroc_pooled"]["value"] == pytest.approx(
                 roc_auc_score(
                     [int(row["label"]) for row in part], [float(row["probability"]) for row in part]
                 )
@@ -189,6 +191,27 @@ def test_a_hospital_that_cannot_train_alone_is_said_to_be_left_out(
     assert arms == ["federated", "local-east"]
 
 
+def test_a_hospital_of_too_few_patients_sends_nothing_and_the_others_go_on(
+    toy_study_of, tmp_path, capsys, table
+):
+    study = toy_study_of(tmp_path / "study")
+    rows = study.rows()
+    left = [row["patient_id"] for row in rows if row["site"] == "east"][3:]
+    lines = [
+        ",".join(rows[0]),
+        *(",".join(row.values()) for row in rows if row["patient_id"] not in left),
+    ]
+    study.cohort.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run = RunFolder(tmp_path / "run")
+    options = study.options(run.path, "federation.rounds=2", "compare=[]")
+    assert main(["federate", *options, "federation.min_patients=2"]) == 0
+    assert "left out: site east, round 1 of 2: the site failed" in capsys.readouterr().out
+    rounds = table(run.fold("federated", 0) / "rounds.csv")
+    assert {row["site"] for row in rounds} == {"east", "north", "south", "west"}
+    for row in rounds:
+        assert ("1 patient, min_patients is 2" in row["absent"]) == (row["site"] == "east")
+
+
 def test_missing_tables_and_features_are_named(toy_study, tmp_path, capsys):
     options = toy_study.options(tmp_path / "run")
     assert main(["federate", *options, f"cohort={tmp_path / 'no.csv'}"]) == 2
@@ -204,3 +227,33 @@ def test_missing_tables_and_features_are_named(toy_study, tmp_path, capsys):
 def test_half_precision_keeps_the_weights_in_32_bits(toy_study, tmp_path):
     options = toy_study.options(tmp_path / "run", "trainer.precision=bf16-mixed")
     assert main(["federate", *options, "federation.rounds=2", "compare=[pooled]"]) == 0
+
+
+def test_each_hospital_is_left_out_once_and_the_others_train_and_pick(toy_study, tmp_path, table):
+    """With whole sites tested, the round is picked on patients of those that train."""
+    sites = {row["patient_id"]: row["site"] for row in toy_study.rows()}
+    leave_out = ("splits.scheme=sites", "splits.n_folds=4", "compare=[]")
+    options = toy_study.options(tmp_path / "run", "federation.rounds=2", *leave_out)
+    assert main(["federate", *[each for each in options if each != "splits.n_folds=3"]]) == 0
+    roles: dict[str, dict[str, set[str]]] = {}
+    for row in table(tmp_path / "run" / "splits.csv"):
+        of_fold = roles.setdefault(row["fold"], {})
+        of_fold.setdefault(row["role"], set()).add(sites[row["patient_id"]])
+    left_out = [of_fold["test"] for of_fold in roles.values()]
+    assert sorted(map(sorted, left_out)) == [["east"], ["north"], ["south"], ["west"]]
+    for of_fold in roles.values():
+        assert of_fold["train"] == of_fold["select"] == set(sites.values()) - of_fold["test"]
+    found = read_json(tmp_path / "run" / "metrics.json")["arms"]["federated"]
+    assert found["n_patients"] == 24
+    assert found["sites"].keys() == set(sites.values())
+    rounds = table(tmp_path / "run" / "federated" / "fold-0" / "rounds.csv")
+    assert {row["site"] for row in rounds} == roles["0"]["train"]
+
+
+def test_training_that_diverges_is_named_with_its_fold_and_a_remedy(toy_study, tmp_path, capsys):
+    options = toy_study.options(tmp_path / "run", "trainer.learning_rate=1e30")
+    assert main(["federate", *options, "federation.rounds=2"]) == 2
+    said = capsys.readouterr().err
+    assert "histofed federate: federated, fold 0: round" in said
+    assert "site east" in said
+    assert "lower trainer.learning_rate" in said

@@ -10,7 +10,8 @@ from histofed.pipeline import build
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.config import config_dir, groups
 from histofed.pipeline.fitness import check_fitness
-from histofed.pipeline.schema import TaskConfig, TrainConfig, TrainerConfig
+from histofed.pipeline.schema import TrainConfig
+from histofed.pipeline.schema_parts import TaskConfig, TrainerConfig
 
 TASKS = {
     "binary": {"column": "c"},

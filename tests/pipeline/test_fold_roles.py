@@ -12,7 +12,7 @@ from histofed.cli import main
 from histofed.io.store import FeatureStore, SlideFeatures
 from histofed.mil.data import BagDataModule
 from histofed.mil.module import MILModule
-from histofed.pipeline import fit, study
+from histofed.pipeline import fit, study, sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ N_FOLDS = 3
 def watched(monkeypatch):
     """Record, for each model made, whom it was standardised with, trained and selected on."""
     seen: dict[str, list[set[str]]] = defaultdict(list)
-    real_total, real_losses, real_answers = fit.total, MILModule.losses, MILModule.answers
+    real_total, real_losses, real_answers = sums.total, MILModule.losses, MILModule.answers
     names: dict[int, str] = {}
     made: list[set[str]] = []
     real_open = study.open_study
@@ -49,7 +49,7 @@ def watched(monkeypatch):
 
     for verb in ("train", "federate"):
         monkeypatch.setattr(f"histofed.pipeline.{verb}.open_study", open_study)
-    monkeypatch.setattr(fit, "total", total)
+    monkeypatch.setattr(sums, "total", total)
     monkeypatch.setattr(MILModule, "losses", losses)
     monkeypatch.setattr(MILModule, "answers", answers)
     return seen, made
@@ -73,6 +73,7 @@ def test_tested_patients_are_in_no_loss_and_no_sum(verb, watched, toy_study, tmp
     parts = [roles(fold_of, fold) for fold in range(N_FOLDS)]
     assert seen["train"]
     assert seen["select"]
+    assert made
     for standardised in made:
         assert any(standardised <= train for train, _, _ in parts)
     for fold, (train, select, test) in enumerate(parts):
@@ -140,15 +141,15 @@ def test_a_model_is_the_same_whatever_its_tested_patients_look_like(
 def test_every_arm_starts_from_the_same_weights(toy_study, tmp_path, monkeypatch):
     """Arms of a fold differ in who trains, not in the luck of the first weights."""
     started: dict[int, list[bytes]] = defaultdict(list)
-    real = fit._new_module
+    real = fit._module_of
 
-    def new_module(study, fold, bags):
+    def module_of(study, fold, bags):
         module = real(study, fold, bags)
         weights = module.aggregator.classify.weight.detach().numpy().tobytes()
         started[fold.number].append(weights)
         return module
 
-    monkeypatch.setattr(fit, "_new_module", new_module)
+    monkeypatch.setattr(fit, "_module_of", module_of)
     options = toy_study.options(tmp_path / "run", "federation.rounds=1", "trainer.max_epochs=1")
     assert main(["federate", *options, "compare=[local,pooled]"]) == 0
     assert sorted(started) == [0, 1, 2]

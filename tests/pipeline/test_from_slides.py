@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from histofed.cli import main
-from histofed.errors import ConfigError, ReviewError
+from histofed.errors import ConfigError, ReviewError, StoreError
 from histofed.io.pyramid import write_pyramid
-from histofed.io.runs import RunFolder, read_json
+from histofed.io.runs import RunFolder, read_json, write_json
 from histofed.io.store import FeatureStore, ScoreStore
 from histofed.pipeline.review import review_data
 
@@ -104,10 +104,49 @@ def test_the_page_shows_what_the_run_says(run, table):
     for case in data.cases:
         row = rows[case.patient_id]
         assert case.label == ("wild type", "mutated")[int(row["label"])]
-        assert case.probability == float(row["probability"])
+        assert case.outputs == (float(row["probability"]),)
+        low, high = case.intervals["probability"]
+        assert 0 <= low <= high <= 1
+        assert case.unusual == (pytest.approx(float(row["ood"]) / 100) if row["ood"] else None)
+        assert case.discordant == ((case.outputs[0] > 0.5) != (row["label"] == "1"))
         assert all(data.slides[slide].path.is_file() for slide in case.slide_ids)
     assert data.question.startswith("Does the synthetic tumour carry the planted mutation")
-    assert data.positive == "mutated"
+    assert (data.kind, data.positive, data.arm) == ("binary", "mutated", "federated")
+    assert data.models == run.model_digests("federated")
+
+
+def test_sets_that_rule_nothing_out_for_anybody_of_a_fold_are_not_shown(run, tmp_path, table):
+    """Else the page says of every patient, at 100% too, that the model cannot decide."""
+    file = run.predictions("federated")
+    whole = file.read_text(encoding="utf-8")
+    rows = table(file)
+    names = list(rows[0])
+    first = rows[0]["fold"]
+    for row in rows:
+        row["set"] = "0|1"
+    rows[0]["set"] = "1"
+    lines = [names, *([row[name] for name in names] for row in rows)]
+    file.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    try:
+        shown = {case.patient_id: case.possible for case in review_data(run, "federated").cases}
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    assert shown[rows[0]["patient_id"]] == ("mutated",)
+    for row in rows[1:]:
+        expected = ("wild type", "mutated") if row["fold"] == first else None
+        assert shown[row["patient_id"]] == expected
+    assert {row["fold"] for row in rows} > {first}
+
+
+def test_a_run_of_other_options_names_the_option_and_the_version(run, tmp_path):
+    content = read_json(run.path / "run.json")
+    del content["config"]["federation"]["update_dtype"]
+    write_json(tmp_path / "run.json", content)
+    (tmp_path / "federated").symlink_to(run.path / "federated")
+    with pytest.raises(
+        StoreError, match=r"not those of histofed .*update_dtype.*version that made"
+    ):
+        review_data(RunFolder(tmp_path), "federated")
 
 
 def test_what_is_not_there_is_refused(run, capsys, tmp_path):

@@ -32,8 +32,8 @@ CHOICES = {
     "histology": ("cancer=mesothelioma", "task=histology"),
     "panel": ("cancer=lung", "task=mutation_panel"),
     "expression": ("cancer=lung", "task=expression"),
-    "hazard": ("cancer=lung", "task=os"),
-    "cox": ("cancer=lung", "task=os", "trainer.survival_loss=cox"),
+    "hazard": ("cancer=lung", "task=survival"),
+    "cox": ("cancer=lung", "task=survival", "trainer.survival_loss=cox"),
 }
 
 each_kind = pytest.mark.parametrize("kind", CHOICES)

@@ -178,7 +178,7 @@ def test_the_table_tells_of_the_files_that_stand(slide, tmp_path, table, capsys,
     if not options:
         here.write_bytes(here.read_bytes()[:5000])
     assert main([*command, *(each.format(mpps=mpps) for each in options)]) == code
-    said = " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "failed good: " in said
     assert "1 slide; reasons in" in said
     assert "earlier files of 1 stand, and the table tells of them" in said

@@ -14,7 +14,7 @@ from histofed.core.tasks import BinaryTask, MultilabelTask, RegressionTask, Surv
 from histofed.core.types import Slide
 from histofed.errors import CohortError, ConfigError
 from histofed.io.splits import write_splits
-from histofed.pipeline.schema import SplitsConfig
+from histofed.pipeline.schema_parts import SplitsConfig
 from histofed.pipeline.splitting import check_twins, folds_of
 
 NAN = math.nan
@@ -150,3 +150,17 @@ def test_one_glass_of_two_patients_stops_by_name():
         check_twins(folds, [*slides[:index], twin, *slides[index + 1 :]])
     for word in (one, other, "copy", f"s-{one}"):
         assert word in str(caught.value)
+
+
+def test_hospitals_that_train_together_pick_on_patients_of_their_own():
+    alone = folds_of(split("sites", n_folds=6), HALF, BINARY)
+    for fold, other in zip(
+        folds_of(split("sites", n_folds=6), HALF, BINARY, federated=True), alone, strict=True
+    ):
+        assert (fold.number, fold.test) == (other.number, other.test)
+        training = {HALF.site_of[patient] for patient in fold.train}
+        assert training == set(HALF.sites) - {HALF.site_of[patient] for patient in fold.test}
+        assert {HALF.site_of[patient] for patient in fold.select} <= training
+        assert {HALF.labels[patient] for patient in fold.select} == {(0.0,), (1.0,)}
+    # Folds that do not divide hospitals are those of any training.
+    assert folds_of(split(), HALF, BINARY, federated=True) == folds_of(split(), HALF, BINARY)

@@ -17,7 +17,9 @@ def trained(toy_study, tmp_path_factory) -> RunFolder:
     return RunFolder(run)
 
 
-def test_two_arms_and_the_numbers_of_their_predictions(trained, toy_study, table):
+def test_two_arms_and_the_numbers_of_their_predictions(
+    trained, toy_study, table, auroc_within_folds
+):
     assert trained.arms() == ["baseline", "pooled"]
     metrics = read_json(trained.metrics)
     assert metrics["local_mean"] is None
@@ -27,7 +29,9 @@ def test_two_arms_and_the_numbers_of_their_predictions(trained, toy_study, table
         expected = roc_auc_score(
             [int(row["label"]) for row in rows], [float(row["probability"]) for row in rows]
         )
-        assert metrics["arms"][arm]["auroc"]["value"] == pytest.approx(expected)
+        found = metrics["arms"][arm]
+        assert found["auroc_pooled"]["value"] == pytest.approx(expected)
+        assert found["auroc"]["value"] == pytest.approx(auroc_within_folds(rows))
     assert "pooled" in trained.report.read_text(encoding="utf-8")
 
 

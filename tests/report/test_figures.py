@@ -49,6 +49,17 @@ def test_roc_draws_each_curve_and_a_band_round_the_main_one(curves):
     assert texts[1].startswith(f"federated\nAUROC {curves[1].interval.value:.2f} (")
 
 
+def test_the_area_under_the_drawn_roc_is_the_auroc_within_folds(curves):
+    folds = np.arange(60) % 3
+    (axes,) = figures.roc_figure([each._replace(folds_P=folds) for each in curves]).axes
+    lines = [line for line in axes.get_lines() if line.get_zorder() in (2, 3)]
+    drawn = [np.trapezoid(line.get_ydata(), line.get_xdata()) for line in lines]
+    expected = [auroc(each.labels_P, each.probabilities_P, within_P=folds) for each in curves]
+    for area in expected:
+        assert any(area == pytest.approx(each) for each in drawn)
+        assert area not in [auroc(each.labels_P, each.probabilities_P) for each in curves]
+
+
 def test_the_area_under_the_drawn_pr_steps_is_the_auprc(curves):
     (axes,) = figures.pr_figure(curves).axes
     lines = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-pre"]
@@ -59,7 +70,7 @@ def test_the_area_under_the_drawn_pr_steps_is_the_auprc(curves):
 
 
 def test_calibration_draws_each_bin_and_counts_every_patient(curves):
-    _, labels, probabilities, _ = curves[1]
+    _, labels, probabilities, *_ = curves[1]
     figure = figures.calibration_figure(labels, probabilities, name="federated")
     axes, below = figure.axes
     bins = metrics.calibration_bins(labels, probabilities)

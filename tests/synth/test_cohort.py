@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from histofed.core.tiling import TileSpec, box_means, full_grid
+from histofed.core.coverage import box_means
+from histofed.core.tiling import TileSpec, full_grid
 from histofed.errors import CohortError, ConfigError
 from histofed.io.readers import open_slide
 from histofed.synth import LESION_MPP, CohortSpec, make_cohort, read_lesion_mask

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histofed.core.coverage import box_means, n_over_border
 from histofed.core.quality import FLAGS, bits, first_flag
 from histofed.core.steps import to_the_end
-from histofed.core.tiling import TileSpec, box_means, check_resolution, check_size, full_grid
+from histofed.core.tiling import TileSpec, check_resolution, check_size, full_grid
 from histofed.core.words import counted
 from histofed.errors import NoTissue, OffStain, SlideUnreadable
 from histofed.extract.overview import overview
@@ -90,13 +91,18 @@ def tile_steps(
     tissue_N = box_means(mask, coords_N2, side_px0, px0_per_px)
     lost_N = box_means(unreadable, coords_N2, side_px0, px0_per_px) > 0
     found = (tissue_N >= spec.least_tissue) | lost_N
+    if info.images and spec.images == "cells":
+        found[:] = True  # a cell is not searched for: its image is of it
     if not found.any():
-        msg = (
-            f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
-            f"{spec.least_tissue:.0%} tissue (the fullest: {tissue_N.max():.0%}); lower "
-            "tiling.min_tissue or tiling.min_tissue_um2, choose another tissue=..., or look at the "
-            "slide"
-        )
+        msg = f"slide {slide_id}: no tile of {spec.side_um:g} um is at least "
+        msg += f"{spec.least_tissue:.0%} tissue (the fullest: {tissue_N.max():.0%}); "
+        if info.images:
+            both = " tiling.min_tissue_um2=0" * (spec.min_tissue_um2 > 0)
+            msg += "of fields that a person chose, however few cells are in them, every tile is "
+            msg += f"taken with tiling.min_tissue=0{both}; or choose another tissue=..."
+        else:
+            msg += "lower tiling.min_tissue or tiling.min_tissue_um2, choose another tissue=..., "
+            msg += "or look at the slide"
         raise NoTissue(msg)
     record = Record.of(
         tile_recipe(spec, tissue, quality),
@@ -105,13 +111,11 @@ def tile_steps(
         info,
         source_digest=tissue.source_digest(slide_id),
     )
-    over_N2 = full_grid(spec, info, over_border=True)
-    over_N = box_means(mask, over_N2, side_px0, px0_per_px)
     tiles = SlideTiles(
         record=record,
         coords_N2=coords_N2[found],
         tissue_N=tissue_N[found].astype(np.float32),
-        n_over_border=int((over_N >= spec.least_tissue).sum()),
+        n_over_border=n_over_border(spec, info, mask, px0_per_px),
     )
     if quality is not None:
         known_N = _unreadable(lost_N[found]) | light

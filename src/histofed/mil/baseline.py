@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from histofed.core.metrics.inputs import Floats, Labels
     from histofed.core.splits import Fold
-    from histofed.core.tasks import Task
-    from histofed.mil.bags import Bag
+    from histofed.core.tasks import Label, Task
 
 PENALTY = 100.0
 """Strong shrinkage: there are far more features than patients."""
@@ -41,18 +40,25 @@ COX_PENALTY = 1.0
 
 
 def mean_pool_outputs(
-    bags: Mapping[str, Bag], fold: Fold, task: Task
+    means: Mapping[str, Floats], labels: Mapping[str, Label], fold: Fold, task: Task
 ) -> dict[str, tuple[float, ...]]:
-    """Return test patient -> the numbers that ``task.output_names`` names."""
-    fitted = [patient for patient in (*fold.train, *fold.select) if patient in bags]
-    tested = [patient for patient in fold.test if patient in bags]
+    """Return test patient -> the numbers that ``task.output_names`` names.
 
-    def means(patients: list[str]) -> Floats:
-        return np.stack([bags[p].features_ND.float().mean(dim=0).numpy() for p in patients])
-
-    labels_PK = np.array([bags[patient].label for patient in fitted])
-    outputs_PV = linear_outputs(task, means(fitted), labels_PK, means(tested))
-    return dict(zip(tested, map(tuple, outputs_PV.tolist()), strict=True))
+    Parameters
+    ----------
+    means
+        Patient -> mean of the patient's features, ``(D,)``.
+    labels
+        Patient -> label; those of the tested ones are not read.
+    """
+    fitted = (*fold.train, *fold.select)
+    outputs_PV = linear_outputs(
+        task,
+        np.stack([means[patient] for patient in fitted]),
+        np.array([labels[patient] for patient in fitted]),
+        np.stack([means[patient] for patient in fold.test]),
+    )
+    return dict(zip(fold.test, map(tuple, outputs_PV.tolist()), strict=True))
 
 
 def linear_outputs(

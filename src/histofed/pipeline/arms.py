@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histofed.core.cohort import some
 from histofed.core.metrics.conformal import calibrate_sets
 from histofed.core.metrics.shift import N_NEIGHBOURS, trained_on
-from histofed.core.tasks import ClassTask
+from histofed.core.tasks import ClassTask, SurvivalTask
 from histofed.core.types import Prediction
+from histofed.core.words import counted
+from histofed.errors import WeightsError
 from histofed.io.atomic import file_digest
 from histofed.io.predictions import write_predictions
-from histofed.io.runs import write_json
+from histofed.io.runs import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from histofed.core.cohort import Cohort
     from histofed.core.metrics.inputs import Floats
@@ -68,7 +72,13 @@ class Arm:
             What it says of those it was picked on.
         unlike
             Of each one tested (see `ood`).
+
+        Raises
+        ------
+        WeightsError
+            The model diverged: it answers with something that is no finite number.
         """
+        self._check_answers(number, {each.patient_id: each.outputs for each in picked} | tested)
         self.picked += picked
         found = predictions_of(self.cohort, number, tested)
         sets = possible_classes(self.task, picked, found)
@@ -77,16 +87,37 @@ class Arm:
             for each, possible in zip(found, sets, strict=True)
         ]
 
+    def _check_answers(self, number: int, outputs: Outputs) -> None:
+        # Survival may be unsaid, but nobody is without a risk, which comes first.
+        said = slice(1) if isinstance(self.task, SurvivalTask) else slice(None)
+        odd = [who for who, values in outputs.items() if not np.isfinite(values[said]).all()]
+        if odd:
+            msg = (
+                f"{self.name}, fold {number}: the model diverged: it answers {outputs[odd[0]][0]} "
+                f"for {counted(len(odd), 'patient')} of {len(outputs)} ({some(odd)}); train again "
+                "with a lower trainer.learning_rate, or trainer.precision=32-true"
+            )
+            raise WeightsError(msg)
+
     def write(self) -> None:
         """Write predictions, and the digests of the models that made them."""
-        models = {
-            file.parent.name: file_digest(file)
-            for file in sorted((self.run.path / self.name).glob("fold-*/model.safetensors"))
-        }
-        write_json(self.run.path / self.name / "models.json", models)
+        write_json(self._made_by, self._models())
         if self.picked:
             write_predictions(self.run.selection(self.name), self.picked, task=self.task)
         write_predictions(self.run.predictions(self.name), self.once_each(), task=self.task)
+
+    def is_written(self) -> bool:
+        """Whether the predictions of the models that are there now have been written."""
+        written = self._made_by.is_file() and self.run.predictions(self.name).is_file()
+        return written and read_json(self._made_by) == self._models()
+
+    @property
+    def _made_by(self) -> Path:
+        return self.run.path / self.name / "models.json"
+
+    def _models(self) -> dict[str, str]:
+        files = sorted((self.run.path / self.name).glob("fold-*/model.safetensors"))
+        return {file.parent.name: file_digest(file) for file in files}
 
     def once_each(self) -> list[Prediction]:
         """Return one prediction of every patient tested, in the order of the cohort.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from histofed.core.tasks import Task
-    from histofed.pipeline.schema import TaskConfig
+    from histofed.pipeline.schema_parts import TaskConfig
 
 KINDS: Mapping[str, tuple[type[Task], Mapping[str, str]]] = {
     "binary": (
@@ -59,7 +59,7 @@ def task_of(config: TaskConfig) -> Task:
         msg = f"task {config.name}: kind {config.kind!r} is not one of {', '.join(KINDS)}"
         raise ConfigError(msg)
     made, argument_of = KINDS[config.kind]
-    always = ("name", "kind", "sense", "missing")
+    always = ("name", "kind", "sense", "missing", "label", "before_treatment")
     given = {
         name: value
         for name, value in asdict(config).items()

@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from histofed.mil.aggregators import Aggregator
     from histofed.mil.module import MILModule
     from histofed.mil.objectives import Objective
-    from histofed.pipeline.schema import (
-        QualityConfig,
-        TilingConfig,
-        TrainConfig,
-        TrainerConfig,
-    )
+    from histofed.pipeline.schema import TrainConfig
+    from histofed.pipeline.schema_parts import QualityConfig, TilingConfig, TrainerConfig
 
 NAMESPACES = {
     "encoder": "histofed.extract.encoders.",
@@ -96,6 +92,7 @@ def tile_spec(config: TilingConfig) -> TileSpec:
         overlap_px=config.overlap_px,
         min_tissue=config.min_tissue,
         min_tissue_um2=config.min_tissue_um2,
+        images=config.images,  # type: ignore[arg-type]  # refused by name if it is none
     )
 
 

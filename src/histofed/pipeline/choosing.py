@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from histofed.core.splits import NestedFold
-from histofed.errors import CohortError, ConfigError
+from histofed.core.words import counted
+from histofed.errors import CohortError, ConfigError, WeightsError
 from histofed.io.runs import write_json
 from histofed.io.tables import write_rows
 from histofed.mil.data import BagDataModule
@@ -130,6 +131,13 @@ def choose(
     With clinical covariates beside the image where ``fused``, encoded anew in each inner fold.
 
     Writes ``choices.csv`` and ``chosen.json`` into the fold's folder.
+
+    Raises
+    ------
+    CohortError
+        As `inner_folds`.
+    WeightsError
+        Whatever the options, an inner model diverged.
     """
     if not study.config.choose:
         return study
@@ -139,7 +147,11 @@ def choose(
         _mean_loss(replace(study, config=each.config), inner, folder=folder, step=step, fused=fused)
         for each in tried
     ]
-    best = tried[int(np.argmin(losses))]
+    if not np.isfinite(losses).any():
+        msg = f"choose: fold {fold.number}: with each of {counted(len(tried), 'combination')} of "
+        msg += "options an inner model diverged; give lower values of trainer.learning_rate"
+        raise WeightsError(msg)
+    best = tried[int(np.nanargmin(losses))]  # no loss is worse than any
     names = list(study.config.choose)
     rows = [
         [*each.options.values(), loss, int(each is best)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
     from histofed.mil.bags import Bag
-    from histofed.pipeline.schema import ClinicalConfig
+    from histofed.pipeline.schema_parts import ClinicalConfig
     from histofed.pipeline.study import Study
 
 CLINICAL = "clinical"
@@ -81,7 +81,7 @@ def say_new_words(study: Study, fold: Fold) -> None:
     if study.encoding and study.covariates:
         values_of = study.covariates.values_of
         others = {patient: values_of[patient] for patient in (*fold.select, *fold.test)}
-        _say_new(study.encoding, others, where=f"fold {fold.number + 1}")
+        _say_new(study.encoding, others, where=f"fold {fold.number}")
 
 
 def _say_new(encoding: Encoding, values_of: Mapping[str, Sequence[Value]], *, where: str) -> None:
@@ -142,5 +142,5 @@ def bags_for(
         return bags
     cells_of = read_cells(table, config.columns, bags.keys())
     known = covariates(config.columns, cells_of, missing=config.missing, like=encoding)
-    _say_new(encoding, known.values_of, where=weights.parent.name)
+    _say_new(encoding, known.values_of, where=weights.parent.name.replace("-", " "))
     return encoded(bags, encoding, known)

@@ -101,7 +101,9 @@ def check_options(verb: str, overrides: Sequence[str]) -> None:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
-        msg = f"options are written name=value, {_first_line(error)}"
+        told = _first_line(error).replace("LexerNoViableAltException:", "cannot read")
+        msg = "options are written name=value, a value with other letters or signs in quotes "
+        msg += f"('name=[\"a b\"]'): {told}"
         raise ConfigError(msg) from error
     choices = [item for item in parsed if item.key_or_group in groups()]
     for item in choices:
@@ -131,7 +133,8 @@ def checked(verb: str, config: DictConfig) -> DictConfig:
         msg = f"{getattr(error, 'full_key', '') or 'options'}: {_in_words(_first_line(error))}"
         raise ConfigError(msg) from error
     if missing:
-        msg = f"{', '.join(missing)} must be given, as in `histofed {verb} {missing[0]}=...`"
+        spoken = verb.replace("_", " ")
+        msg = f"{', '.join(missing)} must be given, as in `histofed {spoken} {missing[0]}=...`"
         raise ConfigError(msg)
     for name in COMPONENTS:
         if name in typed:

@@ -16,7 +16,7 @@ from histofed.pipeline import interop, terminal
 from histofed.pipeline.interop_options import SUPPLIED
 
 if TYPE_CHECKING:
-    from histofed.pipeline.schema import ConvertConfig
+    from histofed.pipeline.schema_data import ConvertConfig
 
 
 def run(config: ConvertConfig) -> int:

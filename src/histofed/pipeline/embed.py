@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from histofed.extract.slide_encoders import SlideEncoder
     from histofed.io.store import Recipe, SlideFeatures
-    from histofed.pipeline.schema import EmbedConfig
+    from histofed.pipeline.schema_data import EmbedConfig
 
 Row = tuple[str, "NDArray[np.float32]"]
 """Digest of the features, and the embedding made from them."""

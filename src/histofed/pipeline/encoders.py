@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from histofed.extract.encoders import EncoderCard
-    from histofed.pipeline.schema import EncodersConfig
+    from histofed.pipeline.schema_data import EncodersConfig
 
 UNKNOWN = "not known"
 YES_OR_NO = {True: "yes", False: "no", None: UNKNOWN}

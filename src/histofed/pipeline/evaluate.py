@@ -13,26 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histofed.core.evaluation import measures_of
-from histofed.core.evaluation.arms import (
-    ArmEvaluation,
-    against,
-    against_chance,
-    by_value,
-    mean_of_arms,
-)
+from histofed.core.evaluation.arms import ArmEvaluation, against, against_chance, by_value
 from histofed.core.evaluation.base import Resampling, attempt
 from histofed.core.evaluation.rows import Rows
+from histofed.core.evaluation.thirds import grouped
 from histofed.core.evaluation.trust import trust
 from histofed.core.metrics.groups import stratified_auroc
 from histofed.core.tasks import BinaryTask
 from histofed.core.words import counted
 from histofed.errors import CohortError, ConfigError
-from histofed.io.columns import read_columns
+from histofed.io.columns import NOT_KNOWN, read_columns
 from histofed.io.metrics import write_metrics
 from histofed.io.runs import LOCAL, RunFolder, read_json
 from histofed.pipeline import terminal
 from histofed.pipeline.asking import task_of
 from histofed.pipeline.cohort_facts import site_from_features
+from histofed.pipeline.over_hospitals import simulated
 from histofed.pipeline.predicted import read_arms, read_selection
 from histofed.pipeline.reporting import make_report
 from histofed.pipeline.study import stored_config, stored_table
@@ -116,6 +112,7 @@ def evaluate(run: RunFolder, asked: Asked | None = None) -> Summary:
         "task": {"name": task.name, "kind": task.kind},
         "asked": asdict(asked),
         "site_from_features": site_known,
+        "over_hospitals": simulated(stored_config(run), task, predicted),
     }
     write_metrics(run.metrics, about=about, arms=arms, local_mean=local_mean)
     make_report(
@@ -147,6 +144,8 @@ def show(summary: Summary, run: RunFolder, *, following: str) -> None:
             for row in summary.rows
         ],
     )
+    if few := measures.few(first.counts):
+        terminal.say(few)
     for reason in dict.fromkeys(r for row in summary.rows for r in row.result.reasons.values()):
         terminal.say(f"cannot be told: {reason}")
     facts = {"run": str(run.path), "numbers": str(run.metrics), "report": str(run.report)}
@@ -233,6 +232,7 @@ class _Evaluator:
                 rows.label_P,
                 rows.output_P,
                 values,
+                within_P=rows.folds_P,
                 n_resamples=self.how.n_resamples,
                 seed=self.how.seed,
             )
@@ -253,21 +253,21 @@ class _Evaluator:
         n_sites = len(set(self.reference.sites_P.tolist()))
         of_all = "" if len(local) == n_sites else f" of {n_sites}"
         name = f"{LOCAL_MEAN} {len(local)}{of_all} hospitals"
-        result = mean_of_arms(self.measures, local, self.how)
+        result = self.measures.mean_of(local, self.how)
         place = sum(row.arm in ("federated", "pooled") for row in rows)
         rows.insert(place, ArmSummary(arm=name, result=result))
         return rows, (name, result)
 
 
 def _columns(run: RunFolder, asked: Asked, task: Task, rows: Rows) -> dict[str, NDArray[np.str_]]:
-    """Return column -> value of each patient, of the columns that were asked for.
+    """Return column -> value or third of each patient, of the columns that were asked for.
 
     Raises
     ------
     ConfigError
         The task has no threshold to set, or no AUROC to compare within a confounder.
     CohortError
-        A column is missing.
+        A column is missing, or as `grouped`.
     """
     if asked.sensitivity is not None and not isinstance(task, BinaryTask):
         msg = f"sensitivity={asked.sensitivity:g}: a threshold is set for binary tasks, and "
@@ -278,13 +278,11 @@ def _columns(run: RunFolder, asked: Asked, task: Task, rows: Rows) -> dict[str, 
         msg += f"tasks, and {task.name} is {task.kind}; look at groups=[{asked.confounder}]"
         raise ConfigError(msg)
     names = list(dict.fromkeys([*asked.groups, *([asked.confounder] if asked.confounder else [])]))
-    if not names:
-        return {}
-    found = read_columns(stored_table(run), names)
-    return {
-        name: np.array([found[name][patient] for patient in rows.patients_P.tolist()])
-        for name in names
-    }
+    found, columns = read_columns(stored_table(run), names) if names else {}, {}
+    for name, cell_of in found.items():
+        here = {patient: cell_of[patient] for patient in rows.patients_P.tolist()}
+        columns[name] = np.array(list(grouped(name, here, unknown=NOT_KNOWN).values()))
+    return columns
 
 
 def _last_asked(run: RunFolder) -> Asked:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from histofed.core.coverage import box_means
 from histofed.core.metrics import auroc
-from histofed.core.tiling import box_means
 from histofed.core.words import counted
 from histofed.errors import ConfigError
 from histofed.io.atomic import atomic_path

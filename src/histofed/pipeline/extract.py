@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
     from histofed.io.store import Recipe, Record, SlideTiles
-    from histofed.pipeline.schema import ExtractConfig
+    from histofed.pipeline.schema_data import ExtractConfig
     from histofed.pipeline.sharing import Ended, Steps
     from histofed.pipeline.slides import Outcome
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from histofed.errors import ConfigError
+from histofed.errors import ConfigError, FederationError
+from histofed.federation.strategies.base import check_strategy
 from histofed.io.runs import LOCAL
-from histofed.pipeline import evaluate, terminal
+from histofed.pipeline import build, evaluate, terminal
 from histofed.pipeline.arms import Arm
 from histofed.pipeline.clinical import say_new_words, with_covariates
 from histofed.pipeline.fit import fit_alone, fit_federated
+from histofed.pipeline.local_training import check_federation
 from histofed.pipeline.study import open_study
 from histofed.pipeline.train import (
     CLINICAL,
@@ -37,6 +39,7 @@ def run(config: FederateConfig) -> int:
         msg = "choose: hospitals cannot choose options together yet; choose them with `histofed "
         msg += "train`, or give one value each"
         raise ConfigError(msg)
+    check_federation(config)
     study = open_study(config)
     check_sites(study)
     study.start()
@@ -71,8 +74,8 @@ def check_sites(study: Study) -> None:
     Raises
     ------
     ConfigError
-        The cohort has a single site, or some fold has too few sites that train, or none that
-        picks the round.
+        The cohort has a single site, or some fold has too few sites that train (for the quorum, or
+        for the strategy), or none that picks the round.
     """
     if len(study.cohort.sites) < 2:
         msg = (
@@ -82,18 +85,20 @@ def check_sites(study: Study) -> None:
         raise ConfigError(msg)
     config: FederateConfig = study.config  # type: ignore[assignment]
     site_of = study.cohort.site_of
+    strategy = build.strategy(config.strategy)
     for fold in study.folds:
         training = {site_of[patient] for patient in fold.train}
         if len(training) < config.federation.min_sites:
             msg = (
-                f"fold {fold.number + 1}: only {', '.join(sorted(training))} have training "
+                f"fold {fold.number}: only {', '.join(sorted(training))} have training "
                 f"patients, federation.min_sites is {config.federation.min_sites}; lower it, or "
                 "use fewer folds (splits.n_folds)"
             )
             raise ConfigError(msg)
+        check_strategy(strategy, config.federation.min_sites, sites=training)
         if not training & {site_of[patient] for patient in fold.select}:
             msg = (
-                f"fold {fold.number + 1}: no hospital that trains has a patient to pick the round "
+                f"fold {fold.number}: no hospital that trains has a patient to pick the round "
                 "on; use fewer folds (splits.n_folds) or more patients per hospital"
             )
             raise ConfigError(msg)
@@ -114,13 +119,17 @@ def fit_over_sites(study: Study, step: Callable[..., None], *, fused: bool = Fal
         say_new_words(seen, fold)
 
         def say_round(record: RoundRecord, fold: Fold = fold) -> None:
-            line = round_line(record, fold.number + 1, len(study.folds))
+            line = round_line(record, fold.number)
             terminal.say(f"fused  {line}" if fused else line)
 
         folder = study.run.fold(name, fold.number)
-        module = fit_federated(seen, fold, folder=folder, on_round=say_round)
+        try:
+            module = fit_federated(seen, fold, folder=folder, on_round=say_round)
+        except FederationError as error:
+            msg = f"{name}, fold {fold.number}: {error}"
+            raise FederationError(msg) from error
         add_fold(seen, arm, fold, module)
-        step(note=f"{name}, fold {fold.number + 1}")
+        step(note=f"{name}, fold {fold.number}")
     arm.write()
 
 
@@ -141,7 +150,7 @@ def fit_each_site(study: Study, step: Callable[..., None]) -> None:
             folder = study.run.fold(LOCAL + site, fold.number)
             module = fit_alone(study, fold, bags=bags, folder=folder)
             add_fold(study, arm, fold, module, site=site)
-            step(note=f"{LOCAL}{site}, fold {fold.number + 1}")
+            step(note=f"{LOCAL}{site}, fold {fold.number}")
         arm.write()
 
 
@@ -151,17 +160,17 @@ def cannot_train_alone(study: Study, site: str) -> str:
     for fold in study.folds:
         train = [study.cohort.labels[patient] for patient in fold.train if patient in patients]
         if not train:
-            return f"in fold {fold.number + 1} it has no patient to train on"
+            return f"in fold {fold.number} it has no patient to train on"
         # Of a panel or several numbers, a hospital learns what it has.
         if study.task.needed and (lacking := study.task.lacking(train)):
             which = ", ".join(lacking)
-            return f"in fold {fold.number + 1} its {len(train)} training patients lack {which}"
+            return f"in fold {fold.number} its {len(train)} training patients lack {which}"
         if not patients & set(fold.select):
-            return f"in fold {fold.number + 1} it has no patient to pick the checkpoint on"
+            return f"in fold {fold.number} it has no patient to pick the checkpoint on"
     return ""
 
 
-def round_line(record: RoundRecord, fold: int, n_folds: int) -> str:
+def round_line(record: RoundRecord, fold: int) -> str:
     """Return one round as a line: each hospital's loss of the global model, and their mean."""
     losses = "  ".join(
         f"{site} {metrics['select_loss']:.3f}"
@@ -169,6 +178,7 @@ def round_line(record: RoundRecord, fold: int, n_folds: int) -> str:
         if "select_loss" in metrics
     )
     mean = "" if record.score is None else f"  mean {record.score:.3f}"
-    refused = "".join(f"  refused: {reason}" for reason in record.refused.values())
+    left_out = record.refused | record.absent
+    without = "".join(f"  left out: {left_out[site]}" for site in sorted(left_out))
     which = "final" if record.final else f"{record.number:>3}/{record.total}"
-    return f"fold {fold}/{n_folds}  round {which:>7}  loss: {losses}{mean}{refused}"
+    return f"fold {fold}  round {which:>7}  loss: {losses}{mean}{without}"

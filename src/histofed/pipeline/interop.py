@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from histofed.core.tiling import TileSpec
-    from histofed.pipeline.schema import ConvertConfig
+    from histofed.pipeline.schema_data import ConvertConfig
 
 
 def run(config: ConvertConfig) -> int:

@@ -27,7 +27,7 @@ from histofed.pipeline.slides import slide_path
 if TYPE_CHECKING:
     from histofed.io.interop import Question
     from histofed.io.store import SlideFeatures, SlideTiles
-    from histofed.pipeline.schema import ConvertConfig
+    from histofed.pipeline.schema_data import ConvertConfig
 
 SUPPLIED = (
     "cohort",

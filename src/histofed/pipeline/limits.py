@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from histofed.core.labels.barcodes import SLIDE_TYPES
 from histofed.core.quality import FLAGS
 from histofed.core.tiling import MAX_MPP, MIN_MPP
 from histofed.errors import ConfigError
@@ -86,6 +87,15 @@ LIMITS: Mapping[str, Range | OneOf | Head | Named] = {
         ("run", "work", "features", "out", "source", "cohort", "slides", "mpp_table", "tiles"),
         Named(),
     ),
+    **dict.fromkeys(("kit", "host"), Named()),
+    **dict.fromkeys(("min_patients", "min_steps"), COUNT),
+    **dict.fromkeys(("deadline_s", "grace_s", "gather_s"), ABOVE_0),
+    "manifest": Named(),
+    "token": Named(),
+    "slide_type": OneOf(("diagnostic", "tissue", "both")),
+    "connections": Range(1, 32, beyond="a portal that others use too gives no more"),
+    "attempts": COUNT,
+    "timeout_s": Range(0, 3600, above=True),
     "seed": SEED,
     "batch_size": Range(1, 4096, beyond="more make nothing faster and fill the memory"),
     "reader": OneOf(("auto", "openslide")),
@@ -111,6 +121,7 @@ LIMITS: Mapping[str, Range | OneOf | Head | Named] = {
     "overlap_px": Range(0),
     "coords_unit": OneOf(("px0", "um", "stamp_v1")),
     "encoder_name": Named(),
+    "slide_types": OneOf(SLIDE_TYPES),
     "compare": OneOf(("local", "pooled", "baseline")),
     "tiling.size_px": Range(16),
     "tiling.mpp": ABOVE_0,
@@ -155,7 +166,12 @@ LIMITS: Mapping[str, Range | OneOf | Head | Named] = {
     "trainer.precision": OneOf(("32-true", "16-mixed", "bf16-mixed")),
     "federation.rounds": COUNT,
     "federation.epochs_per_round": COUNT,
+    "federation.steps_per_round": COUNT,
+    "federation.fedprox_mu": Range(0),
     "federation.min_sites": COUNT,
+    "federation.max_change": Range(1),
+    "federation.min_patients": COUNT,
+    "federation.min_steps": COUNT,
     **dict.fromkeys(
         (f"aggregator.{name}_dim" for name in ("hidden", "attention", "embedding")),
         Range(1, 65536),

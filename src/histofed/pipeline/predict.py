@@ -236,7 +236,7 @@ def _predict(
                 picked=picked.get(fold.number, []),
                 unlike=ood({p: means[p] for p in knows}, new_means),
             )
-            step(note=f"{arm}, fold {fold.number + 1}")
+            step(note=f"{arm}, fold {fold.number}")
     made.write()
 
 

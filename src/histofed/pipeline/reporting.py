@@ -108,7 +108,7 @@ def _training(run: RunFolder) -> Iterable[Section]:
     if pictures:
         yield Section(
             heading="How training went",
-            paragraph="The first fold; the tables of all folds are in the run folder.",
+            paragraph="Fold 0; the tables of all folds are in the run folder.",
             pictures=tuple(pictures),
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from histofed.core.types import Slide
     from histofed.io.queue import Attempt, Claim
-    from histofed.pipeline.schema import TileConfig
+    from histofed.pipeline.schema_data import TileConfig
 
 State = Literal["settled", "held", "died", "free"]
 

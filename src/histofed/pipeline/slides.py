@@ -13,7 +13,13 @@ from histofed.core.types import Slide
 from histofed.core.words import counted
 from histofed.errors import ConfigError, SlideUnreadable, StoreError
 from histofed.io.mpp_table import with_mpp_table
-from histofed.io.readers import SLIDE_SUFFIXES, find_slides, open_slide, slide_name
+from histofed.io.readers import (
+    SLIDE_SUFFIXES,
+    find_slides,
+    image_folders,
+    open_slide,
+    slide_name,
+)
 from histofed.io.tables import check_name, read_slides
 from histofed.pipeline import terminal
 
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from histofed.io.readers import SlideReader
     from histofed.io.store import Record
-    from histofed.pipeline.schema import TileConfig
+    from histofed.pipeline.schema_data import TileConfig
 
 WORK_LEFT = 3
 """Exit code: some slides are not done; the same command tries them again."""
@@ -50,7 +56,7 @@ class Outcome:
     no_tissue
         Tiles of the grid that hold too little tissue.
     over_border
-        Tiles with enough tissue that are none, as they hang over the slide's border.
+        Tiles with enough tissue that are none: they hang over the slide's border, or their image's.
     unreadable, off_stain, pen, blur, dark, fat
         Tiles dropped by that flag, each counted once, by its first.
     flagged
@@ -115,7 +121,9 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
     if config.cohort is not None:
         slides = read_slides(Path(config.cohort))
     else:
-        found = {path: slide_name(path) for path in find_slides(Path(str(config.slides)))}
+        root = Path(str(config.slides))
+        paths = find_slides(root) or image_folders(root)  # beside slides, images are of them
+        found = {path: slide_name(path) for path in paths}
         slides = [
             Slide(slide_id=name, patient_id=name, site="", path=path)
             for path, name in found.items()
@@ -126,7 +134,7 @@ def chosen_slides(config: TileConfig) -> list[Slide]:
         n_files = sum(path.is_file() for path in Path(config.slides).rglob("*"))
         others = counted(n_files, "other file")
         msg = f"no slide found in {config.slides}: it holds {others}; a slide ends in "
-        msg += ", ".join(sorted(SLIDE_SUFFIXES))
+        msg += f"{', '.join(sorted(SLIDE_SUFFIXES))}, or is a folder of images"
         raise ConfigError(msg)
     if not slides:
         msg = f"no slide found in {config.cohort}: the table has no row"

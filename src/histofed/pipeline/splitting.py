@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from histofed.core.cohort import some
 from histofed.core.leakage import Fingerprint, check_no_leakage, find_twins
 from histofed.core.site_splits import site_preserved_folds
-from histofed.core.splits import check_classes, check_covered, deal, rotate
+from histofed.core.split_checks import check_classes, check_covered
+from histofed.core.splits import deal, rotate, select_inside
 from histofed.core.words import counted
 from histofed.errors import CohortError, ConfigError
 from histofed.io.splits import read_splits
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
     from histofed.core.cohort import Cohort
     from histofed.core.splits import Fold
     from histofed.core.tasks import Task
-    from histofed.pipeline.schema import SplitsConfig
+    from histofed.pipeline.schema_parts import SplitsConfig
     from histofed.pipeline.study import Study
 
 
-def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
+def folds_of(
+    config: SplitsConfig, cohort: Cohort, task: Task, *, federated: bool = False
+) -> list[Fold]:
     """Return who trains, who picks the checkpoint and who is tested, fold by fold.
+
+    Parameters
+    ----------
+    federated
+        Whether hospitals train together: with whole sites tested, the others then all train and
+        pick the round on patients of their own. Otherwise one of them picks, and does not train.
 
     Raises
     ------
@@ -49,6 +58,19 @@ def folds_of(config: SplitsConfig, cohort: Cohort, task: Task) -> list[Fold]:
                 strata, cohort.site_of, config.n_folds, cohort=cohort.name, needed=task.needed
             )
         )
+        if federated:
+            folds = [
+                select_inside(
+                    fold,
+                    strata,
+                    cohort.site_of,
+                    n_folds=config.n_folds,
+                    seed=config.seed,
+                    cohort=cohort.name,
+                    needed=task.needed,
+                )
+                for fold in folds
+            ]
     else:
         fold_of = deal(
             strata,

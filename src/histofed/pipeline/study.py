@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from histofed import __version__
 from histofed.core.leakage import Fingerprint, patient_means
 from histofed.errors import ConfigError, StoreError
 from histofed.io.atomic import file_digest
@@ -122,7 +123,8 @@ def open_study(config: TrainConfig) -> Study:
     check_fitness(config, task)
     cohort = read_cohort(Path(config.cohort), task)
     known = covariates_of(config.clinical, Path(config.cohort), cohort, task)
-    folds = folds_of(config.splits, cohort, task)
+    federated = isinstance(config, FederateConfig)
+    folds = folds_of(config.splits, cohort, task, federated=federated)
     store = FeatureStore(Path(config.features))
     bags = load_bags(cohort, store, scratch=Path(config.work))
     by_slide = moments_of(bags)
@@ -158,7 +160,12 @@ def stored_config(run: RunFolder) -> TrainConfig:
     try:
         options = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), stored))
     except OmegaConfBaseException as error:
-        msg = f"{run.path / 'run.json'}: its options cannot be read ({error}); train again"
+        reason = str(error).partition("\n")[0]
+        where = f" (option {error.full_key})" if getattr(error, "full_key", None) else ""
+        msg = (
+            f"{run.path / 'run.json'}: its options are not those of histofed {__version__}: "
+            f"{reason}{where}; open the run with the version that made it, or train again"
+        )
         raise StoreError(msg) from error
     assert isinstance(options, TrainConfig)
     return options

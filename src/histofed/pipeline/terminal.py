@@ -124,13 +124,17 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     console.print(shown)
 
 
-def same_options(verb: str) -> str:
+def same_options(verb: str, *, without: Sequence[str] = ("overwrite",)) -> str:
     """Return the command of another verb with the options of this one, ready to be copied.
 
-    A verb that goes on from another's results refuses them if its options are others. What is asked
-    for once, to replace results, is left out.
+    A verb that goes on from another's results refuses them if its options are others.
+
+    Parameters
+    ----------
+    without
+        Options that are left out: what is asked for once, to replace results.
     """
-    options = [each for each in options_typed if not each.startswith("overwrite=")]
+    options = [each for each in options_typed if each.partition("=")[0] not in without]
     return shlex.join(["histofed", verb, *options])
 
 

@@ -16,6 +16,7 @@ from histofed.extract.tiles import tile_recipe, tile_steps, tissue_mask
 from histofed.io.atomic import atomic_path
 from histofed.io.readers import slide_digest
 from histofed.io.store import Record, SlideTiles, TileStore
+from histofed.io.tables import write_rows
 from histofed.pipeline import build, terminal
 from histofed.pipeline.shared_results import SharedResults
 from histofed.pipeline.sharing import each_slide, one_result
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from histofed.core.tiling import TileSpec
-    from histofed.core.types import Slide
+    from histofed.core.types import Slide, SlideInfo
     from histofed.extract.quality import QualitySpec
     from histofed.extract.tissue import TissueMethod
     from histofed.io.readers import SlideReader
-    from histofed.pipeline.schema import TileConfig
+    from histofed.pipeline.schema_data import TileConfig
 
 
 def run(config: TileConfig) -> int:
@@ -180,7 +181,18 @@ def write_tiles(
     )
     with atomic_path(_picture(store, tiles.record.slide_id)) as picture:
         picture.write_bytes(picture_jpeg(figure, outline=outline))
+    _write_images(store.folder / f"{tiles.record.slide_id}.images.csv", reader.info)
     store.write(tiles)  # last: where it is, the picture is too
+
+
+def _write_images(path: Path, info: SlideInfo) -> None:
+    """Write where each image of a folder lies, so that a tile's place can be told in its file."""
+    if not info.images:
+        path.unlink(missing_ok=True)  # of other options, with overwrite=true
+        return
+    names = ("image", "x_px0", "y_px0", "width_px0", "height_px0")
+    rows = [(i.name, i.x_px0, i.y_px0, i.width_px0, i.height_px0) for i in info.images]
+    write_rows(path, names, rows)
 
 
 def write_problem(

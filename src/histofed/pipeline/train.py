@@ -75,7 +75,7 @@ def fit_pooled(study: Study, step: Callable[..., None], *, fused: bool = False) 
         say_new_words(seen, fold)
         module = fit_alone(seen, fold, bags=seen.bags, folder=folder)
         add_fold(seen, arm, fold, module)
-        step(note=f"{name}, fold {fold.number + 1}")
+        step(note=f"{name}, fold {fold.number}")
     arm.write()
 
 
@@ -111,11 +111,11 @@ def fit_baseline(study: Study, step: Callable[..., None]) -> None:
     """Fit the linear model of mean-pooled features on the same folds; write the arm."""
     arm = Arm.of(study, BASELINE)
     for fold in study.folds:
-        found = mean_pool_outputs(study.bags, fold, study.task)
+        found = mean_pool_outputs(study.mean_features, study.cohort.labels, fold, study.task)
         fitted = (*fold.train, *fold.select)
         strangeness = unlike(study, fold, trained=fitted)
         arm.add(fold.number, tested=found, picked=(), unlike=strangeness)
-        step(note=f"{BASELINE}, fold {fold.number + 1}")
+        step(note=f"{BASELINE}, fold {fold.number}")
     arm.write()
 
 
@@ -138,5 +138,5 @@ def fit_clinical(study: Study, step: Callable[..., None]) -> None:
         found = dict(zip(fold.test, map(tuple, outputs_PV.tolist()), strict=True))
         strangeness = unlike(study, fold, trained=fitted)
         arm.add(fold.number, tested=found, picked=(), unlike=strangeness)
-        step(note=f"{CLINICAL}, fold {fold.number + 1}")
+        step(note=f"{CLINICAL}, fold {fold.number}")
     arm.write()

@@ -1,11 +1,11 @@
 """Figures of a binary task: ROC, precision-recall, calibration, net benefit.
 
-Array suffixes: P patients.
+Array suffixes: P patients, T points of a curve.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,22 +20,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from histofed.core.metrics import Curve, Interval
-
-    DrawStyle = Literal["default", "steps-pre"]
+    from histofed.core.metrics import Interval
+    from histofed.core.metrics.inputs import Floats
 
 
 class NamedPredictions(NamedTuple):
-    """One line of a figure; ``interval`` is the area (AUROC or AUPRC) written in the legend."""
+    """One line of a figure.
+
+    Attributes
+    ----------
+    interval
+        The area (AUROC or AUPRC) written in the legend.
+    folds_P
+        Whose model speaks; None for one model.
+    """
 
     name: str
     labels_P: ArrayLike
     probabilities_P: ArrayLike
     interval: Interval
+    folds_P: ArrayLike | None = None
 
 
 def roc_figure(curves: Sequence[NamedPredictions], *, main: str | None = None) -> Figure:
     """Return the ROC curves of several models, with a bootstrap band around the main one.
+
+    Of several folds the curve is the mean of theirs, so the area under it is the AUROC written.
 
     Parameters
     ----------
@@ -51,12 +61,13 @@ def roc_figure(curves: Sequence[NamedPredictions], *, main: str | None = None) -
         figure, axes = _square_figure()
         axes.plot([0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
         colours, main = style.colours(each.name for each in curves), main or curves[0].name
-        for name, labels, probabilities, interval in curves:
-            curve = metrics.roc_curve(labels, probabilities)
+        for name, labels, probabilities, interval, folds in curves:
             if name == main:
-                fpr, low, high = metrics.roc_band(labels, probabilities)
+                fpr, low, high = metrics.roc_band(labels, probabilities, within_P=folds)
                 axes.fill_between(fpr, low, high, color=colours[name], alpha=0.14, linewidth=0)
-            _curve_line(axes, curve, colours[name], is_main=name == main)
+            _curve_line(
+                axes, *_roc(labels, probabilities, folds), colours[name], is_main=name == main
+            )
             axes.plot([], [], color=colours[name], label=f"{name}\nAUROC {_short(interval)}")
         axes.set(
             title="How well positive and negative patients are told apart",
@@ -86,13 +97,13 @@ def pr_figure(curves: Sequence[NamedPredictions], *, main: str | None = None) ->
         prevalence = float(np.asarray(curves[0].labels_P).mean())
         axes.axhline(prevalence, color=style.QUIET, linewidth=1, linestyle=(0, (4, 4)))
         axes.text(0.0, prevalence + 0.012, f"chance {prevalence:.2f}", color=style.QUIET)
-        for name, labels, probabilities, interval in curves:
+        for name, labels, probabilities, interval, _ in curves:
             curve = metrics.pr_curve(labels, probabilities)
             # Precision of a threshold holds for the recall gained by it: the step comes before.
             # Thresholds that gain none are left out: they add teeth to the line and no area.
             gains = np.diff(curve.x_T, prepend=-1) > 0
-            curve = metrics.Curve(curve.x_T[gains], curve.y_T[gains], curve.thresholds_T[gains])
-            _curve_line(axes, curve, colours[name], is_main=name == main, drawstyle="steps-pre")
+            x_T, y_T = curve.x_T[gains], curve.y_T[gains]
+            _curve_line(axes, x_T, y_T, colours[name], is_main=name == main, steps=True)
             axes.plot([], [], color=colours[name], label=f"{name}\nAUPRC {_short(interval)}")
         axes.set(
             title="How many of the patients called positive are positive",
@@ -173,7 +184,7 @@ def net_benefit_figure(curves: Sequence[NamedPredictions]) -> Figure:
         figure = style.new_figure(7.2, 4.4)
         axes = figure.add_subplot()
         colours = style.colours(each.name for each in curves)
-        for name, labels, probabilities, _ in curves:
+        for name, labels, probabilities, *_ in curves:
             curve = decision_curve(labels, probabilities, thresholds_T=thresholds_T)
             axes.plot(thresholds_T, curve.model_T, color=colours[name], label=name)
         dashes = (0, (4, 4))
@@ -198,16 +209,31 @@ def _square_figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _roc(
+    labels_P: ArrayLike, probabilities_P: ArrayLike, folds_P: ArrayLike | None
+) -> tuple[Floats, Floats]:
+    if folds_P is not None:
+        return metrics.roc_within(labels_P, probabilities_P, folds_P)
+    curve = metrics.roc_curve(labels_P, probabilities_P)
+    return curve.x_T, curve.y_T
+
+
 def _curve_line(
-    axes: Axes, curve: Curve, colour: str, *, is_main: bool, drawstyle: DrawStyle = "default"
+    axes: Axes,
+    x_T: Floats,
+    y_T: Floats,
+    colour: str,
+    *,
+    is_main: bool,
+    steps: bool = False,
 ) -> None:
     axes.plot(
-        curve.x_T,
-        curve.y_T,
+        x_T,
+        y_T,
         color=colour,
         linewidth=2.4 if is_main else 1.5,
         zorder=3 if is_main else 2,
-        drawstyle=drawstyle,
+        drawstyle="steps-pre" if steps else "default",
         clip_on=False,
     )
 

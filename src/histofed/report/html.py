@@ -99,6 +99,8 @@ def _summary(report: Report) -> str:
     main = [each.result.numbers[metrics[0].name] for each in report.summary]
     notes = [f"{metric.title}: {metric.meaning}." for metric in metrics] + [INTERVAL_NOTE]
     notes += [POINT_NOTE] * any(is_point(each) for each in main)
+    few = report.measures.few(report.summary[0].result.counts) if report.summary else ""
+    notes.append(f"{few}." if few else "")
     notes.append(
         cannot((each.arm, why) for each in report.summary for why in each.result.reasons.values())
     )

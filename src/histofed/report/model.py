@@ -120,11 +120,14 @@ HOW_TO_READ: Mapping[str, str] = {
     "roc": (
         "How to read: each step to the right accepts one more false alarm, each step up finds one "
         "more positive patient. Closer to the top left is better; the dashed diagonal is chance. "
-        "The band is where 95% of resampled cohorts put the curve."
+        "The band is where 95% of resampled cohorts put the curve. Of several folds the line is "
+        "the mean of theirs, each with thresholds of its own; the area under it is the AUROC."
     ),
     "pr": (
         "How to read: going right, more of the positive patients are found; height is the share "
-        "of called patients who truly are positive. The dashed line is what chance achieves."
+        "of called patients who truly are positive. The dashed line is what chance achieves. The "
+        "patients of all folds are in one list here, for the precision of a few has no fair mean; "
+        "where folds differ in their share of positives, the line lies somewhat too low."
     ),
     "calibration": (
         "How to read: a dot on the diagonal means that of the patients told 30%, 30% are "
@@ -154,7 +157,7 @@ HOW_TO_READ: Mapping[str, str] = {
     "scatter": (
         "How to read: one dot per patient. On the dashed line the prediction is exact; a cloud "
         "that rises but is flatter than the line is the usual caution of a model that knows "
-        "part of the answer."
+        "part of the answer. Of several folds r is within them: patients of two are not compared."
     ),
     "kaplan_meier": (
         "How to read: height is the share of patients without the event so far; a tick is a "

@@ -9,17 +9,27 @@ from histofed.core.metrics.intervals import Interval
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from histofed.core.evaluation.arms import ArmEvaluation
+
 POINT_NOTE = (
     "An interval without width means that every resample gave the same number, as where the "
     "classes are separated perfectly: too few patients to show the uncertainty, not certainty."
 )
 
 FOLDS_NOTE = (
-    "Patients of all folds are compared with one another. A model has seen less of what the "
-    "patients held out from it have more of, and folds are not balanced in each of these; with few "
-    "patients the numbers are therefore somewhat too low, and below chance where there is nothing "
-    "to find."
+    "Each fold has a model of its own, and the answers of two models have no common scale: "
+    "patients are compared with those of the same fold only, and every fold counts by its pairs."
 )
+
+
+def folds_note(arms: Sequence[ArmEvaluation]) -> str:
+    """Return that patients are compared within folds; nothing where one model speaks of all."""
+    return FOLDS_NOTE if any(len(set(each.rows.folds_P.tolist())) > 1 for each in arms) else ""
+
+
+def sentences(*parts: str) -> str:
+    """Return those that there are, as one paragraph."""
+    return " ".join(part for part in parts if part)
 
 
 def cannot(found: Iterable[tuple[str, str | None]]) -> str:

@@ -160,8 +160,7 @@ def test_a_cpu_takes_few_tiles_at_once_and_returns_all_in_order(monkeypatch) -> 
     alone = np.concatenate([encoder.encode(each[None]) for each in pictures])
     assert np.array_equal(features, alone)  # to the last bit: neighbours change nothing
     assert tiles_at_once(CUDA, 500) == 500
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
-    assert tiles_at_once(CPU, 500) == 64
+    assert tiles_at_once(CPU, 500) == TILES_AT_ONCE
 
 
 def test_what_torch_cannot_compile_is_refused() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,15 @@ def test_a_polygon_with_a_hole_has_its_area_and_place(tmp_path) -> None:
     expected = np.zeros((375, 500), dtype=bool)
     expected[50:250, 100:300] = True  # 16 level-0 pixels of 0.25 um are one of 4 um
     expected[100:150, 150:200] = False
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_qupath_counts_from_the_corner_of_what_was_scanned(tmp_path) -> None:
+    (tmp_path / "S1.geojson").write_text(json.dumps(feature([box(0, 0, 800, 1600)])))
+    info = dataclasses.replace(INFO, scanned_from_px0=(1600, 800))
+    mask = UserRegions(folder=str(tmp_path), mpp=4.0).mask(THUMBNAIL, slide_id="S1", info=info)
+    expected = np.zeros((375, 500), dtype=bool)
+    expected[50:150, 100:150] = True
     np.testing.assert_array_equal(mask, expected)
 
 

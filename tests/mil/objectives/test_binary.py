@@ -22,7 +22,7 @@ def test_the_loss_is_the_cross_entropy_of_the_probability():
 def test_balanced_classes_count_alike_and_the_mean_weight_is_one():
     objective = Binary()
     plain = objective.loss(LOGITS, TARGET)
-    objective.balance(TARGET)
+    objective.balance(objective.sums(TARGET))
     weights = objective.loss(LOGITS, TARGET) / plain
     assert weights.tolist() == pytest.approx([2, 2 / 3, 2 / 3, 2 / 3])
     assert weights.mean().item() == pytest.approx(1)
@@ -30,7 +30,7 @@ def test_balanced_classes_count_alike_and_the_mean_weight_is_one():
 
 def test_a_class_of_nobody_leaves_the_mean_weight_at_one():
     objective = Binary()
-    objective.balance(torch.zeros(5, 1))
+    objective.balance(objective.sums(torch.zeros(5, 1)))
     assert objective.weight(torch.zeros(5, 1)).tolist() == [1] * 5
 
 

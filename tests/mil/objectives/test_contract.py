@@ -48,7 +48,7 @@ def make(kind: str) -> tuple[Objective, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(len(labels), objective.n_logits, generator=generator)
     target = torch.tensor(labels, dtype=torch.float32)
-    objective.prepare(target)
+    objective.prepare(objective.sums(target))
     return objective, logits, target
 
 
@@ -129,10 +129,20 @@ def test_a_prediction_does_not_know_of_the_other_patients(kind):
 def test_what_is_learned_from_labels_is_in_the_weights(kind):
     objective, logits, target = make(kind)
     other, _, _ = make(kind)
-    other.prepare(2 * target)
+    other.prepare(other.sums(target[:2]))
     other.load_state_dict(objective.state_dict())
     torch.testing.assert_close(other.loss(logits, target), objective.loss(logits, target))
     torch.testing.assert_close(other.outputs(logits), objective.outputs(logits), equal_nan=True)
+
+
+@each_objective
+def test_sums_of_hospitals_add_up_to_those_of_all_patients(kind):
+    objective, _, target = make(kind)
+    whole = objective.sums(target)
+    parts = [objective.sums(target[:1]), objective.sums(target[1:])]
+    assert all(value.dtype == torch.float64 for value in whole.values())
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[0][name] + parts[1][name], value, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "regression", "hazard", "cox"])
@@ -140,7 +150,7 @@ def test_without_classes_there_is_nothing_to_balance(kind):
     objective, _, target = make(kind)
     assert objective.members(target) is None
     with pytest.raises(ConfigError, match=r"trainer\.balance=none"):
-        objective.balance(target)
+        objective.balance(objective.sums(target))
 
 
 def test_only_the_partial_likelihood_needs_everybody_at_once():

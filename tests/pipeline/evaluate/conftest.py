@@ -92,9 +92,9 @@ def _start(
     cohort.parent.mkdir(parents=True, exist_ok=True)
     write_rows(
         cohort,
-        ("patient_id", "slide_id", "site", "path", "scanner", "sex"),
+        ("patient_id", "slide_id", "site", "path", "scanner", "sex", "age"),
         [
-            (p, p, site_of[p], "", ("Aperio", "Hamamatsu")[n % 5 == 0], "fm"[n % 2])
+            (p, p, site_of[p], "", ("Aperio", "Hamamatsu")[n % 5 == 0], "fm"[n % 2], 40 + n % 30)
             for n, p in enumerate(patients)
         ],
     )

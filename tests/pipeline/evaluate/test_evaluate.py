@@ -88,7 +88,7 @@ def test_evaluating_again_asks_the_same_and_says_the_same(run):
 
 def test_a_group_is_the_patients_of_its_value(finished, tmp_path):
     run = finished(tmp_path, "binary", arms=("pooled",))
-    evaluate(run, Asked(n_resamples=100, groups=("scanner",), confounder="sex"))
+    evaluate(run, Asked(n_resamples=100, groups=("scanner", "age"), confounder="sex"))
     found = read_json(run.metrics)["arms"]["pooled"]
     of = {row["patient_id"]: row for row in table(tmp_path / "cohort.csv")}
     rows = table(run.predictions("pooled"))
@@ -98,17 +98,28 @@ def test_a_group_is_the_patients_of_its_value(finished, tmp_path):
             [int(row["label"]) for row in rows], [float(row["probability"]) for row in rows]
         )
 
+    def within(parts) -> float:
+        """Return the mean over parts, each counting by its pairs."""
+        n_positive = [sum(int(row["label"]) for row in part) for part in parts]
+        pairs = [n * (len(part) - n) for n, part in zip(n_positive, parts, strict=True)]
+        return np.average([auroc(part) for part in parts], weights=pairs)
+
+    def of_folds(rows) -> list:
+        return [[row for row in rows if row["fold"] == fold] for fold in "012"]
+
+    assert {name: each["n_patients"] for name, each in found["groups"]["age"].items()} == {
+        "lower third (40 to 49)": 40,
+        "middle third (50 to 59)": 40,
+        "upper third (60 to 69)": 40,
+    }
     for scanner, group in found["groups"]["scanner"].items():
         here = [row for row in rows if of[row["patient_id"]]["scanner"] == scanner]
         assert group["n_patients"] == len(here)
-        assert group["auroc"]["value"] == pytest.approx(auroc(here))
-    pairs, within = [], []
-    for sex in "fm":
-        here = [row for row in rows if of[row["patient_id"]]["sex"] == sex]
-        n_positive = sum(int(row["label"]) for row in here)
-        pairs.append(n_positive * (len(here) - n_positive))
-        within.append(auroc(here))
-    expected = np.average(within, weights=pairs)
+        assert group["auroc_pooled"]["value"] == pytest.approx(auroc(here))
+        assert group["auroc"]["value"] == pytest.approx(within(of_folds(here)))
+    assert found["confounder"]["crude"]["value"] == pytest.approx(within(of_folds(rows)))
+    by_sex = [[row for row in rows if of[row["patient_id"]]["sex"] == sex] for sex in "fm"]
+    expected = within([part for each in by_sex for part in of_folds(each)])
     assert found["confounder"]["within"]["value"] == pytest.approx(expected)
     assert "of pairs of the same sex" in run.report.read_text(encoding="utf-8")
 
@@ -193,3 +204,11 @@ def test_the_file_is_json_that_any_reader_takes(run):
         pytest.fail(f"{constant} is not JSON")
 
     json.loads(run.metrics.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_a_handful_of_patients_is_said_where_the_result_is(finished, tmp_path, capsys):
+    run = finished(tmp_path, "binary", n_patients=15)
+    assert main(["evaluate", f"run={run.path}", FEW]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "of fewer than 10 the intervals are too narrow" in shown
+    assert "of fewer than 10 the intervals are too narrow" in run.report.read_text("utf-8")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from histofed.extract.encoders.cores import on_every_core
 from histofed.extract.encoders.engines import prepared, tiles_at_once
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ class TileEncoder:
         # The last part is filled up with black: for another shape libraries choose another order
         # of their sums, and the last bits of a tile's features would depend on where it lay.
         filled_BHW3 = pad(tiles_BHW3, (0, 0, 0, 0, 0, 0, 0, -n_tiles % size))
-        return torch.cat([self._features(part) for part in filled_BHW3.split(size)])[:n_tiles]
+        parts = filled_BHW3.split(size)
+        if self.device.type == "cpu" and self.engine != "compile":  # which has its own threads
+            return torch.cat(on_every_core(self._features, parts))[:n_tiles]
+        return torch.cat([self._features(part) for part in parts])[:n_tiles]
 
     def _features(self, tiles_BHW3: torch.Tensor) -> torch.Tensor:
         # A batch of interleaved RGB already is channels_last: permuting its axes copies nothing.

@@ -29,8 +29,8 @@ Engine = Literal["eager", "folded", "compile"]
 
 ENGINES = ("auto", "eager", "folded", "compile")
 
-TILES_AT_ONCE = 4
-"""Tiles that a CPU takes through the network together, at the least.
+TILES_AT_ONCE = 2
+"""Tiles that a core takes through the network together.
 
 A large convolutional layer puts out 5 MB a tile. Beyond 32 MB the C library takes each block from
 the system anew and gives it back (glibc, mallopt(3), M_MMAP_THRESHOLD), and having its pages
@@ -72,7 +72,7 @@ def tiles_at_once(device: torch.device, n_tiles: int) -> int:
     """Return how many of ``n_tiles`` go through the network together."""
     if has_shape_of_batch(device):
         return max(n_tiles, 1)
-    return max(TILES_AT_ONCE, torch.get_num_threads())  # work for every thread
+    return TILES_AT_ONCE
 
 
 def prepared(

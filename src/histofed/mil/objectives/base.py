@@ -7,7 +7,7 @@ P patients.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 from torch import nn
@@ -16,6 +16,9 @@ from histofed.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Sums: TypeAlias = "dict[str, Tensor]"
+"""Name -> sum over patients, float64."""
 
 
 class Objective(nn.Module):
@@ -57,13 +60,17 @@ class Objective(nn.Module):
         """
         return None
 
-    def prepare(self, target_PK: Tensor) -> None:
-        """Learn what the loss needs from the labels of all training patients."""
+    def sums(self, target_PK: Tensor) -> Sums:
+        """Return what there is to learn from labels, as sums that hospitals can add up."""
+        return {"n_patients": torch.tensor(float(len(target_PK)), dtype=torch.float64)}
+
+    def prepare(self, sums: Sums) -> None:
+        """Learn what the loss needs from the sums over all training patients."""
 
     def watch(self, logits_BC: Tensor) -> None:
         """Learn what a prediction needs from the logits of a training step."""
 
-    def balance(self, target_PK: Tensor) -> None:
+    def balance(self, sums: Sums) -> None:
         """Weigh patients from now on so that every class counts alike.
 
         Raises
@@ -87,15 +94,20 @@ class ClassObjective(Objective):
     def members(self, target_BK: Tensor) -> Tensor:
         """Return 1 where a bag belongs to a class and 0 elsewhere, ``(B, G)``."""
 
-    def balance(self, target_PK: Tensor) -> None:
+    def sums(self, target_PK: Tensor) -> Sums:
+        """Return the number of patients, and that of each class."""
+        counts_G = self.members(target_PK).double().sum(dim=0)
+        return {**super().sums(target_PK), "class_count_G": counts_G}
+
+    def balance(self, sums: Sums) -> None:
         """Weigh patients from now on by one over the frequency of their class.
 
         The mean over these patients is 1. A class that none of them belongs to counts as one that
         a single patient does.
         """
-        counts_G = self.members(target_PK).sum(dim=0)
+        counts_G = sums["class_count_G"]
         n_there = (counts_G > 0).sum()
-        self.class_weight_G.copy_(len(target_PK) / (n_there * counts_G.clamp(min=1)))
+        self.class_weight_G.copy_(sums["n_patients"] / (n_there * counts_G.clamp(min=1)))
 
     def weight(self, target_BK: Tensor) -> Tensor:
         """Return each patient's weight, ``(B,)``."""

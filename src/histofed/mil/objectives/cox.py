@@ -4,8 +4,14 @@ r"""Survival by the partial likelihood (Cox 1972), tied events after Breslow (19
     -\frac{1}{B} \sum_{i: e_i = 1} \Big( r_i - \log \sum_{j: t_j \ge t_i} \exp r_j \Big)
 
 The risk set of a patient is everybody still in sight, so a step sees the whole fold; risk sets of a
-mini-batch would estimate another likelihood. Over hospitals each one's own patients are its risk
-sets: a partial likelihood stratified by hospital.
+mini-batch would estimate another likelihood.
+
+Over hospitals each one's own patients are its risk sets, and the sum of their losses is the partial
+likelihood stratified by hospital (Kalbfleisch, Prentice. The statistical analysis of failure time
+data, 2nd edition, Wiley 2002): one model of the risks, and a baseline hazard of each hospital's
+own, so that no time or event has to leave it. Weighted by their patients, the gradients of the
+hospitals' means add up to that of this likelihood. Patients of different hospitals are not compared
+in training; a hospital with a single patient in sight at each event teaches nothing.
 
 The likelihood does not know a constant that all r have in common. So that models of several folds
 can be compared, risks are said relative to the mean of the training patients in the last step.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from histofed.mil.objectives.base import Sums
+
 
 class Regression(Objective):
     """One or many numbers; a number that is not known of a patient counts nothing."""
@@ -30,14 +32,25 @@ class Regression(Objective):
         self.register_buffer("mean_K", torch.zeros(len(quantities)))
         self.register_buffer("std_K", torch.ones(len(quantities)))
 
-    def prepare(self, target_PK: Tensor) -> None:
+    def sums(self, target_PK: Tensor) -> Sums:
+        """Return how many patients each number is known of, its sum and that of its squares."""
+        values_PK = target_PK.double()
+        return {
+            **super().sums(target_PK),
+            "known_K": (~values_PK.isnan()).double().sum(dim=0),
+            "sum_K": values_PK.nansum(dim=0),
+            "square_sum_K": values_PK.square().nansum(dim=0),
+        }
+
+    def prepare(self, sums: Sums) -> None:
         """Learn mean and deviation of each number, so that each counts alike in the loss."""
-        values = target_PK.double()
-        mean_K = values.nanmean(dim=0)
-        std_K = (values - mean_K).square().nanmean(dim=0).sqrt()
-        self.mean_K.copy_(mean_K.nan_to_num())
+        known_K = sums["known_K"].clamp(min=1)
+        mean_K, square_K = sums["sum_K"] / known_K, sums["square_sum_K"] / known_K
+        variance_K = square_K - mean_K.square()
         # What rounding leaves of a number that is the same of everybody is no variation.
-        self.std_K.copy_(torch.where(std_K > 1e-9 * mean_K.abs(), std_K, 1.0))
+        varies_K = variance_K > 1e-12 * square_K
+        self.mean_K.copy_(mean_K)
+        self.std_K.copy_(torch.where(varies_K, variance_K.clamp(min=0).sqrt(), 1.0))
 
     def loss(self, logits_BC: Tensor, target_BK: Tensor) -> Tensor:
         """Return the mean squared error over the numbers known of the patient."""

@@ -13,7 +13,7 @@ from histofed.report.figures import (
     roc_figure,
 )
 from histofed.report.model import Section, Table, picture
-from histofed.report.words import cannot, fixed
+from histofed.report.words import cannot, fixed, folds_note, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
 
 def _curves(arms: Sequence[ArmEvaluation], metric: str) -> list[NamedPredictions]:
     return [
-        NamedPredictions(each.arm, each.rows.label_P, each.rows.output_P, found)
+        NamedPredictions(each.arm, each.rows.label_P, each.rows.output_P, found, each.rows.folds_P)
         for each in arms
         if (found := each.result.numbers[metric]) is not None
     ]
@@ -38,7 +38,7 @@ def _curves(arms: Sequence[ArmEvaluation], metric: str) -> list[NamedPredictions
 
 def _discrimination(arms: Sequence[ArmEvaluation]) -> Section:
     paragraph = "Every patient was predicted by a model that was neither trained nor picked on "
-    paragraph += "that patient."
+    paragraph = sentences(paragraph + "that patient.", folds_note(arms))
     areas, precision = _curves(arms, "auroc"), _curves(arms, "auprc")
     pictures: tuple[Picture, ...] = ()
     if areas:
@@ -48,7 +48,7 @@ def _discrimination(arms: Sequence[ArmEvaluation]) -> Section:
             picture("pr", pr_figure(precision, main=main), "Precision-recall curves"),
         )
     else:
-        paragraph += f" No curve: {arms[0].result.reasons['auroc']}."
+        paragraph = sentences(paragraph, f"No curve: {arms[0].result.reasons['auroc']}.")
     return Section(
         heading="How well patients are told apart", paragraph=paragraph, pictures=pictures
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from histofed.report.confusion import confusion_figure
 from histofed.report.model import Section, Table, picture
-from histofed.report.words import cannot
+from histofed.report.words import cannot, folds_note, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,11 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
     return [
         Section(
             heading="Which class is taken for which",
-            paragraph="Every patient was predicted by a model that was neither trained nor picked "
-            "on that patient. The class called is the most probable one.",
+            paragraph=sentences(
+                "Every patient was predicted by a model that was neither trained nor picked on "
+                "that patient. The class called is the most probable one.",
+                folds_note(arms),
+            ),
             tables=(
                 Table(
                     columns=("class", "patients", "AUROC against the rest"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from histofed.report.forest import Row, forest_figure
 from histofed.report.model import Section, Table, picture
-from histofed.report.words import FOLDS_NOTE, p_words
+from histofed.report.words import cannot, folds_note, p_words, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,11 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
     return [
         Section(
             heading="Question by question",
-            paragraph="A patient counts in a question only if the answer is known: what was not "
-            f"tested is not negative. {FOLDS_NOTE}",
+            paragraph=sentences(
+                "A patient counts in a question only if the answer is known: what was not tested "
+                "is not negative.",
+                folds_note(arms),
+            ),
             tables=(
                 Table(
                     columns=("question", "patients", "positive", "AUROC", "p", "adjusted p"),
@@ -46,8 +49,8 @@ def sections(arms: Sequence[ArmEvaluation]) -> list[Section]:
                     ),
                     note=f"Of the {main.arm} model. p: one-sided, of an AUROC of 0.5 (Mann and "
                     "Whitney); adjusted for the number of questions (Benjamini and Hochberg): of "
-                    "the questions below 0.05, one in twenty is expected to be luck. A question "
-                    "cannot be told where all known answers are the same.",
+                    "the questions below 0.05, one in twenty is expected to be luck. "
+                    + cannot((each.name, each.reason) for each in questions),
                 ),
             ),
             pictures=(picture("panel", figure, "AUROC of each question"),),

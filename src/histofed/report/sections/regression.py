@@ -9,7 +9,7 @@ import numpy as np
 from histofed.report.forest import Row, forest_figure
 from histofed.report.model import Section, Table, picture
 from histofed.report.scatter import Panel, scatter_figure
-from histofed.report.words import FOLDS_NOTE, cannot, p_words
+from histofed.report.words import cannot, folds_note, p_words, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,11 @@ def sections(arms: Sequence[ArmEvaluation], task: RegressionTask) -> list[Sectio
     return [
         Section(
             heading="Predicted and true numbers",
-            paragraph="Every patient was predicted by a model that was neither trained nor picked "
-            f"on that patient. {FOLDS_NOTE}",
+            paragraph=sentences(
+                "Every patient was predicted by a model that was neither trained nor picked on "
+                "that patient.",
+                folds_note(arms),
+            ),
             tables=(_table(main.arm, quantities),),
             pictures=tuple(pictures),
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from histofed.report.model import Section, Table, picture
 from histofed.report.survival import kaplan_meier_figure
-from histofed.report.words import cannot, fixed, p_words
+from histofed.report.words import cannot, fixed, folds_note, p_words, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +34,9 @@ def _over_time(arms: Sequence[ArmEvaluation], task: SurvivalTask) -> Section:
     ]
     return Section(
         heading="How good the prediction is as time goes on",
-        paragraph="Each fold has a model of its own, and two models' risks have no common scale: "
-        "concordance and AUC compare patients of the same fold only, and every fold counts by its "
-        "pairs. Patients lost from sight are made up for by weights.",
+        paragraph=sentences(
+            folds_note(arms), "Patients lost from sight are made up for by weights."
+        ),
         tables=(
             Table(
                 columns=("model and time", "AUC", "Brier"),

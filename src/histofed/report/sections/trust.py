@@ -34,8 +34,9 @@ def comparison(arms: Sequence[ArmEvaluation], measures: Measures) -> Iterable[Se
         note += ", those of the AUROC and its p after DeLong. "
     else:  # no test gives one
         rows, columns, note = [row[:-1] for row in rows], columns[:-1], note + ". "
+    title = {metric.name: metric.title for metric in measures.metrics}
     reasons = (
-        (f"{each.arm}, {name}", reason)
+        (f"{each.arm}, {title[name]}", reason)
         for each in arms
         if each.against
         for name, reason in each.against.reasons.items()
@@ -136,11 +137,11 @@ def _site_known(found: Mapping[str, Any]) -> Iterable[Table]:
 
 def _confounder(arms: Sequence[ArmEvaluation], column: str) -> Table:
     return Table(
-        columns=("model", "AUROC of all pairs", f"of pairs of the same {column}"),
+        columns=("model", "AUROC", f"of pairs of the same {column}"),
         rows=tuple(
             (
                 each.arm,
-                each.confounder.pooled if each.confounder else None,
+                each.confounder.crude if each.confounder else None,
                 each.confounder.within if each.confounder else None,
             )
             for each in arms
