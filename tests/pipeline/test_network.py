@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,20 +47,21 @@ FAST = (
 
 @dataclass(frozen=True)
 class Hospitals:
-    """A study, and the same as three hospitals have it."""
+    """A study, and the same as three hospitals have it, who keep their runs in `places`."""
 
     folder: Path
     pooled: Path
+    places: Path
 
     def options(self, site: str, **more: object) -> dict[str, str]:
-        here = self.folder / site
+        here, place = self.folder / site, self.places / site
         local = {
             "kit": self.folder,
             "cohort": here / "cohort.csv",
             "features": self.pooled,
             "splits_file": here / "splits.csv",
-            "work": here / "work",
-            "run": here / "run",
+            "work": place / "work",
+            "run": place / "run",
         }
         policy = {"min_patients": 1, "min_steps": 1}
         return {"site": site, **policy, **{name: str(path) for name, path in local.items()}, **more}
@@ -94,7 +95,7 @@ def provision():
 
 
 @pytest.fixture(scope="module")
-def hospitals(toy_study_of, tmp_path_factory, provision) -> Hospitals:
+def made(toy_study_of, tmp_path_factory, provision) -> Hospitals:
     folder = tmp_path_factory.mktemp("hospitals")
     study = toy_study_of(folder / "all", sites=SITES, patients=6)
     dealt = study.options(folder / "dealt", "federation.rounds=1", "compare=[]")
@@ -113,7 +114,25 @@ def hospitals(toy_study_of, tmp_path_factory, provision) -> Hospitals:
         part_of(study.cohort, folder / site / "cohort.csv", here)
         part_of(splits, folder / site / "splits.csv", here)
     Plan.of(provision()).write(folder)
-    return Hospitals(folder, study.features)
+    return Hospitals(folder, study.features, folder / "places")
+
+
+@pytest.fixture
+def hospitals(made, tmp_path) -> Hospitals:
+    """Hospitals that have taken part in nothing yet."""
+    return replace(made, places=tmp_path / "places")
+
+
+@pytest.fixture(scope="module")
+def carried(made) -> tuple[Hospitals, Coordinator]:
+    """Hospitals after a whole run, and their server; to be read only."""
+    return made, carry(made, made.folder / "server")
+
+
+@pytest.fixture
+def trained(carried, tmp_path) -> Hospitals:
+    """Hospitals after a whole run, for one test alone."""
+    return replace(carried[0], places=shutil.copytree(carried[0].places, tmp_path / "places"))
 
 
 class Wired:
@@ -172,14 +191,12 @@ def carry(hospitals: Hospitals, run: Path) -> Coordinator:
     return server_work
 
 
-def test_each_hospital_alone_with_its_data_makes_the_models_of_the_simulation(
-    hospitals, tmp_path, table
-):
-    done = carry(hospitals, tmp_path / "run")
+def test_each_hospital_alone_with_its_data_makes_the_models_of_the_simulation(carried, table):
+    hospitals, done = carried
     for fold in range(3):
         name = f"federated/fold-{fold}/model.safetensors"
         expected = load_file(hospitals.folder / "simulated" / name)
-        models = [done.folder.path / name, *(hospitals.folder / s / "run" / name for s in SITES)]
+        models = [done.folder.path / name, *(hospitals.places / s / "run" / name for s in SITES)]
         for file in models:
             found = load_file(file)
             assert found.keys() == expected.keys()
@@ -189,7 +206,7 @@ def test_each_hospital_alone_with_its_data_makes_the_models_of_the_simulation(
         for row in table(hospitals.folder / "simulated" / "federated" / "predictions.csv")
     }
     for site in SITES:
-        rows = table(hospitals.folder / site / "run" / "federated" / "predictions.csv")
+        rows = table(hospitals.places / site / "run" / "federated" / "predictions.csv")
         assert len(rows) == 6
         # Other patients beside them in a batch move the last digits.
         for row in rows:
@@ -197,9 +214,9 @@ def test_each_hospital_alone_with_its_data_makes_the_models_of_the_simulation(
             assert float(row["probability"]) == pytest.approx(expected, abs=1e-6)
 
 
-def test_metrics_over_hospitals_are_those_of_the_simulation(hospitals, tmp_path):
-    done = carry(hospitals, tmp_path / "run")
-    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+def test_metrics_over_hospitals_are_those_of_the_simulation(carried):
+    hospitals, done = carried
+    found = json.loads((done.folder.path / "metrics.json").read_text())
     simulated = json.loads((hospitals.folder / "simulated" / "metrics.json").read_text())
     exact = simulated["arms"]["federated"]
     (summed,), (same,) = (each["over_hospitals"].values() for each in (found, simulated))
@@ -209,7 +226,7 @@ def test_metrics_over_hospitals_are_those_of_the_simulation(hospitals, tmp_path)
     assert summed["brier"] == pytest.approx(exact["brier"]["value"], abs=1e-6)
     for site in SITES:
         own = json.loads(
-            (hospitals.folder / site / "run" / "federated" / "models.json").read_text()
+            (hospitals.places / site / "run" / "federated" / "models.json").read_text()
         )
         assert sorted(own) == ["fold-0", "fold-1", "fold-2"]
         assert found["hospitals"][site]["auroc"] == exact["sites"][site]["auroc"]
@@ -250,8 +267,8 @@ def test_sums_that_are_none_of_patients_are_refused(hospitals, tmp_path, name, c
     assert "'n_tiles' is missing" in server.faults_in(sums)["south"]
 
 
-def test_a_hospital_with_few_tested_patients_keeps_its_numbers(hospitals, capsys):
-    work = Hospital(hospitals.options("north", min_patients=7))
+def test_a_hospital_with_few_tested_patients_keeps_its_numbers(trained, capsys):
+    work = Hospital(trained.options("north", min_patients=7))
     for question in ({"of": "metrics"}, {"of": "calibration", "output": "probability"}):
         with pytest.raises(FederationError, match="fewer than 7 tested patients"):
             work.evaluate(question)
@@ -265,8 +282,8 @@ def test_a_hospital_with_few_tested_patients_keeps_its_numbers(hospitals, capsys
     assert "cannot be told: no hospital has sent numbers" in capsys.readouterr().out
 
 
-def test_a_hospital_does_not_answer_for_one_patient(hospitals):
-    work = Hospital(hospitals.options("north", min_patients=4))
+def test_a_hospital_does_not_answer_for_one_patient(trained):
+    work = Hospital(trained.options("north", min_patients=4))
     question = {"of": "calibration", "output": "probability", "centre": 30.0}
     assert work.evaluate({**question, "beta": [100.0, 0.0]}) == {
         "kept": "few patients make the answer"
@@ -314,22 +331,20 @@ def test_who_keeps_one_answer_is_asked_again_and_who_was_silent_is_not():
     assert asked_of_north_and_south({})._silent == {"south"}
 
 
-def test_a_hospital_answers_no_more_about_calibration_than_a_fit_needs(hospitals):
-    counted = hospitals.folder / "north" / "run" / "memory" / "asked.json"
-    counted.unlink(missing_ok=True)
-    work = Hospital(hospitals.options("north"))
+def test_a_hospital_answers_no_more_about_calibration_than_a_fit_needs(trained):
+    (trained.places / "north" / "run" / "memory" / "asked.json").unlink()  # of the fit
+    work = Hospital(trained.options("north"))
     question = {"of": "calibration", "output": "probability", "beta": [1.0, 0.0], "centre": 0.0}
     work.evaluate({"of": "metrics"})
     for number in range(MOST_QUESTIONS):
         asked = {**question, "beta": [1.0, number / 100]}
         assert len(work.evaluate(asked)["gradient"]) == 2
-    for again in (work, Hospital(hospitals.options("north"))):  # a new job counts on
+    for again in (work, Hospital(trained.options("north"))):  # a new job counts on
         assert len(again.evaluate(question)["gradient"]) == 2
         with pytest.raises(FederationError, match="enough was asked of it"):
             again.evaluate({**question, "beta": [1.0, 7.0]})
     with pytest.raises(FederationError, match="'other': nothing of it leaves"):
         work.evaluate({**question, "output": "other"})
-    counted.unlink()
 
 
 def test_sums_name_nobody_and_are_no_more_than_a_few_vectors(hospitals):
@@ -502,3 +517,14 @@ def test_the_plan_is_what_hospitals_are_compared_with(hospitals, tmp_path, provi
         Coordinator(options).check(
             {site: {**each, "package": "0.1"} for site, each in told.items()}
         )
+
+
+def test_provision_says_what_the_plan_holds_and_what_comes_next(tmp_path, capsys):
+    pytest.importorskip("nvflare")
+    kits = tmp_path / "kits"
+    words = [f"hospitals=[{','.join(SITES)}]", "host=localhost", "port=8002", f"out={kits}"]
+    assert main(["federate", "provision", *words, *FAST, "splits.file=null"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "encoder toy, 2 rounds; hospitals are held to it" in said
+    assert f"histofed federate serve kit={kits / 'server'}" in said
+    assert Plan.read(kits / "north").hospitals == SITES

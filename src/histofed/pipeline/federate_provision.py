@@ -42,7 +42,7 @@ def run(config: FederateProvisionConfig) -> int:
             },
             "authority": f"{folders['authority']} signs new kits; keep it off the network",
             "valid until": f"{end:%Y-%m-%d}; new kits by then",
-            "plan": f"task {config.task.name}, encoder {config.encoder.name}, "
+            "plan": f"task {config.task.name}, encoder {config.encoder['name']}, "
             f"{config.federation.rounds} rounds; hospitals are held to it",
             "agreement": f"{plan.agreement[:16]} (plan.yaml, for each hospital to read)",
         },
