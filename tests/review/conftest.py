@@ -47,6 +47,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_S = 60
+"""A machine with much else to do is slow, not wrong."""
 SCREEN = {"width": 1360, "height": 850}
 BOUNDS = "JSON.stringify(histofed.view.viewer.viewport.getBounds(true))"
 
@@ -195,8 +197,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.is_file():
         pytest.skip(f"no browser at {CHROMIUM}; install the Debian package chromium")
     playwright_api = pytest.importorskip("playwright.sync_api")
-    # A machine with much else to do is slow, not wrong.
-    playwright_api.expect.set_options(timeout=60_000)
+    playwright_api.expect.set_options(timeout=1000 * PATIENCE_S)
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -259,7 +260,7 @@ class Reviewer:
 
     def wait_until(self, condition: str) -> None:
         """Poll from outside: the page's own policy forbids playwright's polling inside it."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not self.tab.evaluate(condition):
             assert time.monotonic() < deadline, f"still not: {condition}"
             self.tab.wait_for_timeout(30)
