@@ -47,7 +47,7 @@ def test_no_answer_waits_for_an_acknowledgement() -> None:
     assert asyncio.run(sends_at_once())
 
 
-def test_half_a_request_does_not_keep_the_server_from_ending(app, serve_page) -> None:
+def test_half_a_request_does_not_keep_the_server_from_ending(app, serve_page, capfd) -> None:
     with socket.socket() as slow:
         with serve_page(app) as address:
             slow.connect(("127.0.0.1", int(address.rsplit(":", 1)[1])))
@@ -58,3 +58,6 @@ def test_half_a_request_does_not_keep_the_server_from_ending(app, serve_page) ->
             time.sleep(0.5)  # the server has read it and waits for the rest
             started = time.monotonic()
         assert time.monotonic() - started < 10
+    said = capfd.readouterr().err
+    assert "Cancel 1 running task" in said
+    assert "Traceback" not in said

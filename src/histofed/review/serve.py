@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -52,18 +54,23 @@ def serve(
 
 def server(app: FastAPI) -> uvicorn.Server:
     """Return the server of the page, not yet started."""
-    # Who a web server in front speaks for is the page's own affair: it knows which one to believe.
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            # Somebody who sent half a request does not keep the server from ending.
-            timeout_graceful_shutdown=1,
-        )
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        # Who a web server in front speaks for is the page's own affair: it knows whom to believe.
+        proxy_headers=False,
+        # Somebody who sent half a request does not keep the server from ending.
+        timeout_graceful_shutdown=1,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_fault)
+    return uvicorn.Server(config)
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """An answer that was cut off because the server ends is none, and needs no traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def bind(host: str, port: int, *, access: Access | None = None) -> socket.socket:
