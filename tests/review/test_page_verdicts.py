@@ -220,6 +220,19 @@ def test_two_views_move_together(tab: Page, reviewer: Any) -> None:
     moved = tab.evaluate("histofed.view.place()")
     assert moved != pytest.approx(first, abs=1)
     assert tab.evaluate(f"{second}.place()") == pytest.approx(moved, abs=0.01)
+    tab.keyboard.press("3")  # as the second one has the focus: both are magnified
+    tab.wait_for_timeout(600)
+    nearer = tab.evaluate("histofed.view.place()")
+    assert nearer["z"] != pytest.approx(moved["z"], rel=0.1)
+    assert tab.evaluate(f"{second}.place()") == pytest.approx(nearer, abs=0.01)
+    tab.locator("#viewer-2 [role=application]").hover()
+    tab.mouse.wheel(0, -300)
+    tab.wait_for_timeout(600)
+    tab.locator("#magnifications [data-times='20']").click()
+    tab.wait_for_timeout(600)
+    assert tab.evaluate(f"{second}.place()") == pytest.approx(
+        tab.evaluate("histofed.view.place()"), abs=0.01
+    )
 
 
 def test_results_are_shown(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:

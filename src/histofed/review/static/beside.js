@@ -11,11 +11,16 @@ export class Link {
     this.views = [left, right];
     this.anchors = null;
     this.leader = left;
-    for (const view of this.views) {
-      for (const kind of ["pointerdown", "wheel", "keydown", "focusin"]) {
-        view.viewer.element.addEventListener(kind, () => (this.leader = view), { capture: true, passive: true });
-      }
+    for (const kind of ["pointerdown", "wheel", "keydown"]) {
+      document.addEventListener(kind, (event) => this.#choose(event), { capture: true, passive: true });
     }
+  }
+
+  /** The right view leads while it is moved itself; buttons and all keys but the arrows are the left one's. */
+  #choose({ type, key, target }) {
+    const [left, right] = this.views;
+    const moves = type !== "keydown" || key.startsWith("Arrow");
+    this.leader = moves && right.viewer.element.contains(target) ? right : left;
   }
 
   /**
