@@ -163,11 +163,12 @@ def test_a_region_is_drawn_with_the_mouse(
     reviewer.expect(tab.locator("#region-hint")).to_have_text(
         "Does the heat map fit what you see here?"
     )
-    tab.locator("#region-comment").fill("folded")
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.keyboard.type("a fold, dubious")  # letters that would be verdicts on the slide
     tab.locator("[data-region=disagree]").click()
     kept(reviewer, "disagree, region")
     (row,) = mine(store, me)
-    assert row["comment"] == "folded"
+    assert row["comment"] == "a fold, dubious"
     assert np.abs(np.asarray(row["region"]) - wanted).max() < 3
     reviewer.expect(tab.locator("#viewer .region.disagree").first).to_be_visible()
     reviewer.keep(f"region-{degrees}")

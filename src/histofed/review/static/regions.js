@@ -118,7 +118,8 @@ export class RegionTool {
     this.done = true;
     this.view.outlines.showDraft(this.region, true);
     this.#show();
-    byId("region-comment").focus();
+    // Only now: the viewer takes the focus with each click, and letters there give verdicts.
+    setTimeout(() => byId("region-comment").focus());
   }
 
   #show() {
