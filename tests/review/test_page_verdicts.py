@@ -167,6 +167,7 @@ def test_a_region_is_drawn_with_the_mouse(
     tab.keyboard.type("a fold, dubious")  # letters that would be verdicts on the slide
     tab.locator("[data-region=disagree]").click()
     kept(reviewer, "disagree, region")
+    reviewer.expect(tab.locator(VIEW)).to_be_focused()
     (row,) = mine(store, me)
     assert row["comment"] == "a fold, dubious"
     assert np.abs(np.asarray(row["region"]) - wanted).max() < 3

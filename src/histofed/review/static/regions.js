@@ -56,9 +56,11 @@ export class RegionTool {
   }
 
   stop() {
+    const wasHere = byId("region").contains(document.activeElement);
     this.kind = null;
     this.view.outlines.showDraft(null);
     this.#show();
+    if (wasHere) this.view.focus(); // what had the focus is hidden now
   }
 
   /** Set a corner in the middle of the view; false where nothing is being drawn. */
