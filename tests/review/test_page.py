@@ -83,6 +83,8 @@ def test_slides_and_cases_by_keys(tab: Page, reviewer: Any) -> None:
     tab.keyboard.type("jad")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
     assert tab.locator("#comment").input_value() == "jad"
+    tab.keyboard.press("Escape")
+    reviewer.expect(tab.locator("#viewer [role=application]")).to_be_focused()
 
 
 def test_the_heat_map_by_keys(tab: Page, reviewer: Any) -> None:

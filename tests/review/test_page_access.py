@@ -253,6 +253,35 @@ def test_a_token_opens_the_page_and_a_wrong_one_does_not(
         context.close()
 
 
+def test_after_a_restart_of_the_server_a_verdict_can_be_given_again(
+    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
+) -> None:
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    with serve_page(create_app(site, store)) as address:
+        context = browser.new_context()
+        tab = context.new_page()
+        reviewer = reviewer_at(tab)
+        tab.goto(address)
+        tab.locator("#entry-text").fill("Dr Again")
+        tab.keyboard.press("Enter")
+        reviewer.open_patient("P-close")
+        tab.locator("#comment").fill("long thought over")
+        context.clear_cookies()  # sessions live in memory: a server that begins anew knows none
+        agree = tab.locator("[data-verdict=agree]")
+        agree.click()
+        reviewer.expect(tab.locator("#status")).to_contain_text("not kept. The server was started")
+        tab.locator("#entry-text").fill("Dr Again")
+        tab.keyboard.press("Enter")
+        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+        reviewer.wait_for_slide()
+        assert store.rows() == []
+        agree.click()
+        reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+        (row,) = store.rows()
+        assert (row["reviewer"], row["comment"]) == ("Dr Again", "long thought over")
+        context.close()
+
+
 def test_ten_thousand_cases_are_shown_a_page_at_a_time(
     browser: Browser, site: Any, tmp_path: Path, serve_page: Any
 ) -> None:

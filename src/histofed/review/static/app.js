@@ -36,6 +36,7 @@ const panel = new CasePanel({
   hiding,
   onSlide: (slideId) => go({ case: current.patient_id, s: slideId }),
   onVerdict: judgeCase,
+  onWritten: () => (screenName() === "gallery" ? byId("comment").blur() : screen.view.focus()),
 });
 const screen = new SlideScreen({
   onChange: remember,
@@ -210,7 +211,7 @@ async function give(part) {
     return row;
   } catch (error) {
     say(`The verdict was not kept. ${error.message}`, { problem: true });
-    if (error.status === 401) await session.start();
+    if ([401, 403].includes(error.status)) await session.start(); // it ended, or the server began anew
     return null;
   } finally {
     giving = false;

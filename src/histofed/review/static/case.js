@@ -40,15 +40,18 @@ function historyRow({ scope, verdict, reviewer, at, comment, slide_id: slideId, 
 }
 
 export class CasePanel {
-  /** `onSlide(slideId)` when a slide is chosen, `onVerdict(verdict, comment)` when one is given. */
-  constructor({ hiding, onSlide, onVerdict }) {
+  /**
+   * `onSlide(slideId)` when a slide is chosen, `onVerdict(verdict, comment)` when one is given,
+   * `onWritten()` when a comment is left.
+   */
+  constructor({ hiding, onSlide, onVerdict, onWritten }) {
     Object.assign(this, { hiding, onSlide });
     byId("verdict").addEventListener("submit", (event) => event.preventDefault());
     for (const button of byId("verdict").querySelectorAll("[data-verdict]")) {
       button.addEventListener("click", () => onVerdict(button.dataset.verdict));
     }
     byId("comment").addEventListener("keydown", (event) => {
-      if (event.key === "Escape") event.target.blur();
+      if (event.key === "Escape") onWritten();
     });
   }
 
