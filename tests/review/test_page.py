@@ -57,7 +57,9 @@ def test_the_worklist_by_keys(tab: Page, reviewer: Any) -> None:
     reviewer.expect(tab.locator("#results-title")).to_be_visible()
     tab.locator("#to-worklist").click()
     tab.locator("#find").fill("ws")
-    reviewer.expect(tab.locator("#count")).to_have_text("0 of 6 cases")
+    reviewer.expect(tab.locator("#count")).to_have_text(
+        "0 of 6 cases: none fits all that is chosen above."
+    )
 
 
 def test_slides_and_cases_by_keys(tab: Page, reviewer: Any) -> None:

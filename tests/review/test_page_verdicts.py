@@ -383,12 +383,20 @@ def test_the_turn_of_a_slide_is_its_own_and_in_its_address(tab: Page, reviewer: 
     reviewer.expect(tab.locator("#degrees")).to_have_value("90")
 
 
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        ([0.33, 0.6], "33% to 60% are mutated, fewer than the model says."),
+        ([0.982, 1.0], "98% to 100% are mutated, more than the model says."),
+        ([0.9, 0.974], "90% to 97% are mutated."),
+    ],
+)
 def test_the_interval_is_said_of_patients_not_of_the_models_number(
-    tab: Page, reviewer: Any
+    tab: Page, reviewer: Any, interval: list[float], words: str
 ) -> None:
     def with_interval(route: Any) -> None:
         found = route.fetch().json()
-        found["interval"] = {"probability": [0.33, 0.6]}
+        found["interval"] = {"probability": interval}
         route.fulfill(json=found)
 
     tab.route("**/api/cases/P-sure", with_interval)
@@ -396,10 +404,10 @@ def test_the_interval_is_said_of_patients_not_of_the_models_number(
     said = tab.locator("#prediction")
     reviewer.expect(said.locator("strong")).to_have_text("97%")
     reviewer.expect(said.locator(".interval")).to_have_text(
-        "Of patients scored like this, 33% to 60% are mutated."
+        f"Of patients scored like this, {words}"
     )
     reviewer.expect(said).not_to_contain_text("between")
-    reviewer.keep("interval")
+    reviewer.keep(f"interval-{interval[0]}")
 
 
 def test_a_signed_map_is_explained_without_colours(tab: Page, reviewer: Any) -> None:

@@ -42,7 +42,7 @@ export function shortPrediction(item, run) {
  * `Of patients scored like this, 55% to 70% are mutated.`, or nothing where the model gave none.
  *
  * The interval of a chance is how often the answer was right among patients scored alike. It is not
- * an interval around the model's own number, which may lie outside.
+ * an interval around the model's own number; where that lies outside, the sentence says so.
  */
 export function intervalInWords(item, run, name) {
   const ends = item.interval?.[name];
@@ -50,7 +50,9 @@ export function intervalInWords(item, run, name) {
   const [low, high] = ends.map((end) => valueInWords(end, run, name));
   if (!isChance(run)) return `between ${low} and ${high}`;
   const range = low === high ? `about ${low}` : `${low} to ${high}`;
-  return `Of patients scored like this, ${range} are ${outputWords(run, name).replace(/^chance of /, "")}.`;
+  const [from, said, to] = [ends[0], item.outputs[name], ends[1]].map((each) => Math.round(100 * each));
+  const aside = said < from ? ", more than the model says" : said > to ? ", fewer than the model says" : "";
+  return `Of patients scored like this, ${range} are ${outputWords(run, name).replace(/^chance of /, "")}${aside}.`;
 }
 
 /** What the prediction set says, as a sentence. */

@@ -123,8 +123,10 @@ export class Worklist {
     byId("progress").max = Math.max(n, 1);
     byId("progress").value = mine;
     const all = words.plural(n, "case");
+    const some = `${matching.toLocaleString("en")} of ${all}`;
+    const none = `${some}: none fits all that is chosen above.`;
     byId("count").textContent =
-      n === 0 ? "This run has no cases." : matching === n ? all : `${matching.toLocaleString("en")} of ${all}`;
+      n === 0 ? "This run has no cases." : matching === n ? all : matching === 0 ? none : some;
     byId("pages").hidden = matching <= AT_ONCE;
     const last = Math.min(this.offset + AT_ONCE, matching);
     byId("page-text").textContent = `${this.offset + 1} to ${last} of ${matching.toLocaleString("en")}`;
