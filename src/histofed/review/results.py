@@ -9,7 +9,7 @@ import numpy as np
 
 from histofed.core.metrics.discrimination import auroc
 from histofed.core.metrics.intervals import wilson
-from histofed.core.metrics.raters import cohen_kappa, mean_of_groups
+from histofed.core.metrics.raters import cohen_kappa, share_of_groups
 from histofed.review.worklist import latest
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _precision(tiles: Sequence[Mapping[str, Any]], k: int) -> dict[str, Any] | N
     if not top:
         return None
     relevant = [float(row["verdict"] == "relevant") for row in top]
-    found = mean_of_groups(relevant, [row["patient_id"] for row in top])
+    found = share_of_groups(relevant, [row["patient_id"] for row in top])
     return {"k": k, "value": found.value, "n": len(top)} | _ends(found.low, found.high)
 
 

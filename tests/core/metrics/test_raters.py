@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from histofed.core.metrics.raters import cohen_kappa, mean_of_groups
+from histofed.core.metrics.intervals import wilson
+from histofed.core.metrics.raters import cohen_kappa, share_of_groups
 from histofed.errors import CohortError
 
 answers = st.lists(
@@ -48,19 +50,54 @@ def test_one_patient_has_no_interval():
     assert math.isnan(found.low)
 
 
+def test_full_agreement_on_few_patients_is_not_certain():
+    few = cohen_kappa(["a", "b"] * 3, ["a", "b"] * 3)
+    many = cohen_kappa(["a", "b"] * 100, ["a", "b"] * 100)
+    assert few is not None
+    assert many is not None
+    assert few.value == few.high == many.high == 1
+    # 6 of 6 agree: at least 61% do (Wilson), of which chance gives half.
+    assert few.low == pytest.approx((0.6097 - 0.5) / 0.5, abs=1e-3)
+    assert many.low > 0.95
+
+
 def test_tiles_of_one_patient_are_no_more_than_one_patient():
-    alone = mean_of_groups([1, 1, 0, 1], ["p"] * 4)
+    alone = share_of_groups([1, 1, 0, 1], ["p"] * 4)
     assert alone.value == 0.75
     assert math.isnan(alone.low)
     # The same tiles many times over tell no more of how patients differ.
-    few = mean_of_groups([1, 0, 1, 1], ["a", "b", "c", "d"], seed=1)
-    many = mean_of_groups(
-        [1] * 9 + [0] * 9 + [1] * 18, list("a" * 9 + "b" * 9 + "c" * 9 + "d" * 9), seed=1
+    few = share_of_groups([1, 0, 1, 1], ["a", "b", "c", "d"])
+    many = share_of_groups(
+        [1] * 9 + [0] * 9 + [1] * 18, list("a" * 9 + "b" * 9 + "c" * 9 + "d" * 9)
     )
     assert (many.value, many.low, many.high) == pytest.approx((few.value, few.low, few.high))
 
 
-@pytest.mark.parametrize("call", [lambda: cohen_kappa(["a"], []), lambda: mean_of_groups([], [])])
+def test_four_tiles_of_two_patients_are_not_certain():
+    found = share_of_groups([0, 0, 0, 0], ["a", "a", "b", "b"])
+    two = wilson(0, 2)
+    assert (found.value, found.low, found.high) == (two.value, two.low, two.high)
+    assert found.high > 0.6
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+@pytest.mark.parametrize("alikeness", [0.05, 0.3])
+def test_the_interval_holds_the_share_of_all_patients(share, alikeness):
+    """Tiles of 10 patients each, whose shares are drawn from a beta distribution."""
+    generator = np.random.default_rng(5)
+    ends = np.array([share, 1 - share]) * (1 - alikeness) / alikeness
+    groups = np.repeat(np.arange(10), 5).astype(str)
+    held = [
+        found.low <= share <= found.high
+        for _ in range(300)
+        for found in [
+            share_of_groups(generator.binomial(1, np.repeat(generator.beta(*ends, 10), 5)), groups)
+        ]
+    ]
+    assert np.mean(held) > 0.93
+
+
+@pytest.mark.parametrize("call", [lambda: cohen_kappa(["a"], []), lambda: share_of_groups([], [])])
 def test_nothing_to_compare_is_refused(call):
     with pytest.raises(CohortError, match="at least"):
         call()

@@ -35,7 +35,7 @@ def wald(value: float, standard_error: float, *, level: float = 0.95) -> Interva
     return Interval(value, value - half, value + half)
 
 
-def wilson(positives: int, n: int, *, level: float = 0.95) -> Interval:
+def wilson(positives: float, n: float, *, level: float = 0.95) -> Interval:
     """Return a fraction with its score interval (Wilson 1927), sound for few patients."""
     z = two_sided_z(level)
     fraction = positives / n

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from histofed.core.metrics.inputs import check_groups
-from histofed.core.metrics.intervals import Interval
+from histofed.core.metrics.intervals import Interval, two_sided_z, wilson
 from histofed.core.metrics.resampling import percentile, resamples
 from histofed.errors import CohortError
 
@@ -27,6 +28,8 @@ def cohen_kappa(
 
     1 is full agreement, 0 what chance would give. None where both always say the same one thing:
     chance alone would agree then. Ends are NaN where more than half of the resamples are like that.
+    Two who agree on every patient agree in every resample too; the low end is then that of Wilson's
+    interval of their agreement, beyond the same chance.
 
     Raises
     ------
@@ -51,15 +54,25 @@ def cohen_kappa(
     told_R = draws_R[~np.isnan(draws_R)]
     if 2 * len(told_R) < len(draws_R) or len(a_P) < 2:
         return Interval(value, math.nan, math.nan)
+    if np.array_equal(a_P, b_P):
+        chance = float(np.square(hot_PC[a_P].mean(axis=0)).sum())
+        agreed = wilson(len(a_P), len(a_P))
+        return Interval(value, (agreed.low - chance) / (1 - chance), value)
     return percentile(value, told_R)
 
 
-def mean_of_groups(
-    values_P: ArrayLike, groups_P: ArrayLike, *, n_resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Return a mean whose interval is over groups: tiles of one patient are alike.
+def share_of_groups(values_P: ArrayLike, groups_P: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return the share of ones with an interval over groups: tiles of one patient are alike.
 
-    Ends are NaN with fewer than two groups.
+    Wilson's interval at the effective number of values (Korn and Graubard 1998; Dean and Pagano
+    2015): as many as would tell as much if none had company, judged by how groups differ. Where all
+    values are the same nothing can be judged so; then each group counts as one value. Ends are NaN
+    with fewer than two groups.
+
+    Parameters
+    ----------
+    values_P
+        0 or 1 each.
 
     Raises
     ------
@@ -68,17 +81,22 @@ def mean_of_groups(
     """
     values = np.asarray(values_P, dtype=np.float64)
     if values.ndim != 1 or not len(values):
-        msg = f"mean of groups: at least one value is needed, found shape {values.shape}"
+        msg = f"share of groups: at least one value is needed, found shape {values.shape}"
         raise CohortError(msg)
     _, group_P = np.unique(check_groups(groups_P, len(values)), return_inverse=True)
-    sums_G, sizes_G = np.bincount(group_P, weights=values), np.bincount(group_P)
-    if len(sizes_G) < 2:
-        return Interval(float(values.mean()), math.nan, math.nan)
-    draws = [
-        (counts_RG @ sums_G) / (counts_RG @ sizes_G)
-        for counts_RG in resamples(np.zeros(len(sizes_G)), n_resamples, seed)
-    ]
-    return percentile(float(values.mean()), np.concatenate(draws))
+    share, n_groups = float(values.mean()), int(group_P.max()) + 1
+    if n_groups < 2:
+        return Interval(share, math.nan, math.nan)
+    n_effective = float(n_groups)
+    if 0 < share < 1:
+        sums_G = np.bincount(group_P, weights=values - share)
+        variance = n_groups / (n_groups - 1) * float(sums_G @ sums_G) / len(values) ** 2
+        alone = share * (1 - share)
+        n_alike = min(alone / variance, len(values)) if variance > 0 else len(values)
+        # The variance is itself known from few groups only.
+        quantiles = two_sided_z(level) / float(stats.t.ppf((1 + level) / 2, n_groups - 1))
+        n_effective = n_alike * quantiles**2
+    return wilson(share * n_effective, n_effective, level=level)
 
 
 def _kappa(counts_RP: Floats, first_PC: Floats, second_PC: Floats) -> Floats:
