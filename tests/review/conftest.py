@@ -256,7 +256,12 @@ class Reviewer:
     def wait_for_slide(self) -> None:
         self.wait_until("histofed.view.slide && histofed.view.image?.getFullyLoaded()")
         self.wait_until("histofed.view.heatmap.scores?.length > 0")
+        self.wait_until("histofed.mayJudge()")
         self.settle()
+
+    def kept(self, words: str) -> None:
+        """Expect the page to say that a verdict was kept."""
+        self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")
 
     def wait_until(self, condition: str) -> None:
         """Poll from outside: the page's own policy forbids playwright's polling inside it."""
@@ -291,3 +296,10 @@ def reviewer_at() -> type[Reviewer]:
 @pytest.fixture
 def reviewer(tab: Page) -> Reviewer:
     return Reviewer(tab)
+
+
+@pytest.fixture
+def me(tab: Page, reviewer: Reviewer) -> str:
+    """Name of the tab's reviewer."""
+    reviewer.expect(tab.locator("#who")).to_be_visible()
+    return tab.locator("#who").text_content() or ""

@@ -265,7 +265,10 @@ def test_the_slide_has_room_with_large_text_and_on_a_zoomed_page(
     panel = "document.querySelector('#case .panel')"
     scrolls = tab.evaluate(f"{panel}.scrollHeight - {panel}.clientHeight")
     assert scrolls <= 1  # all of the page scrolls as one
-    tab.locator("#verdict [data-verdict=unsure]").scroll_into_view_if_needed()
+    reviewer.expect(tab.locator("#case-line")).to_be_in_viewport()
+    reviewer.expect(tab.locator("#case-line")).to_have_text("P-close · 52% chance of mutated")
+    tab.locator("#to-verdict").click()
+    reviewer.expect(tab.locator("#verdict [data-verdict=agree]")).to_be_focused()
     reviewer.expect(tab.locator("#verdict [data-verdict=unsure]")).to_be_in_viewport()
     tab.keyboard.press("j")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")

@@ -103,7 +103,7 @@ def test_without_motion_the_slide_jumps(browser: Browser, page: str) -> None:
 
 @pytest.mark.parametrize("late_ms", [{}, {"run": 400}, {"cases": 400}, {"verdicts": 400}], ids=str)
 def test_the_name_is_asked_once_and_again_for_a_verdict(
-    browser: Browser, page: str, store: Any, late_ms: dict[str, int]
+    browser: Browser, page: str, store: Any, reviewer_at: Any, late_ms: dict[str, int]
 ) -> None:
     """Whichever answer comes late: entering a name begins the page again under the verdict."""
     from playwright.sync_api import expect
@@ -115,6 +115,7 @@ def test_the_name_is_asked_once_and_again_for_a_verdict(
     tab.goto(f"{page}/#case=P-close")
     tab.locator("#entry-later").click()
     expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer_at(tab).wait_for_slide()
     tab.keyboard.press("u")
     expect(tab.locator("#entry")).to_be_visible()
     tab.locator("#entry-text").fill(name)

@@ -1,7 +1,8 @@
-"""The page in a real browser: verdicts on cases, tiles and regions, results and what is saved."""
+"""The page in a real browser: verdicts on cases, two views, results and what is saved."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import urllib.request
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 VIEW = "#viewer [role=application]"
-
-
-@pytest.fixture
-def me(tab: Page, reviewer: Any) -> str:
-    reviewer.expect(tab.locator("#who")).to_be_visible()
-    return tab.locator("#who").text_content() or ""
-
-
-def mine(store: ReviewStore, me: str) -> list[dict[str, Any]]:
-    return store.rows(reviewer=me)
-
-
-def kept(reviewer: Any, words: str) -> None:
-    reviewer.expect(reviewer.tab.locator("#status")).to_contain_text(f"Kept: {words}")
 
 
 def test_a_verdict_is_a_key_and_the_next_case_is_there(
@@ -59,7 +46,7 @@ def test_a_verdict_is_a_key_and_the_next_case_is_there(
     tab.locator("[data-verdict=agree]").click()
     reviewer.expect(tab.locator("[data-verdict=agree]")).to_have_attribute("aria-pressed", "true")
     reviewer.expect(tab.locator("#history li").first).to_contain_text("agree")
-    rows = mine(store, me)
+    rows = store.rows(reviewer=me)
     assert [(row["scope"], row["patient_id"], row["verdict"]) for row in rows] == [
         ("case", "P-close", "disagree"),
         ("case", "P-close", "agree"),
@@ -74,6 +61,64 @@ def test_a_verdict_is_a_key_and_the_next_case_is_there(
     reviewer.keep("worklist")
 
 
+def test_a_slip_of_the_hand_is_no_second_verdict(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """A key held too long, a key struck twice, a double click: the next case was not looked at."""
+    reviewer.open_patient("P-close")
+    tab.wait_for_timeout(600)
+    for _ in range(5):
+        tab.keyboard.down("d")
+    tab.keyboard.up("d")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.press("d")
+    reviewer.expect(tab.locator("#status")).to_contain_text("No verdict was given: P-two has only")
+    reviewer.wait_for_slide()
+    tab.wait_for_timeout(600)
+    tab.locator("[data-verdict=agree]").dblclick()
+    reviewer.kept("agree, case of P-two")
+    tab.wait_for_timeout(600)
+    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close", "P-two"]
+
+
+def test_a_comment_that_was_not_sent_waits_for_its_case(tab: Page, reviewer: Any) -> None:
+    asked: list[str] = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    reviewer.open_patient("P-close")
+    tab.keyboard.press("m")
+    tab.keyboard.type("a draft")
+    reviewer.open_patient("P-two")
+    reviewer.expect(tab.locator("#comment")).to_have_value("")
+    with contextlib.suppress(Exception):  # who is asked stays
+        tab.goto(tab.url.split("#")[0] + "?again", timeout=3000)
+    assert asked == ["beforeunload"]
+    reviewer.open_patient("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a draft")
+    tab.wait_for_timeout(600)
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case of P-close")
+    reviewer.open_patient("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("")
+
+
+def test_the_next_case_is_one_that_the_reviewer_has_not_judged(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    for patient in ("P-two", "P-close"):  # most uncertain first: P-close, P-two, P-torn
+        reviewer.open_patient(patient)
+        tab.keyboard.press("a")
+        reviewer.expect(tab.locator("#patient")).to_have_text("P-torn")
+    tab.keyboard.press("k")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.press("w")
+    tab.locator("#reviewed").select_option("todo")
+    reviewer.expect(tab.locator("#count")).to_have_text("4 of 6 cases")
+    reviewer.expect(tab.locator("#cases .case").first).to_have_text("P-torn")
+    tab.reload()
+    reviewer.expect(tab.locator("#count")).to_have_text("4 of 6 cases")
+    assert tab.locator("#reviewed").input_value() == "todo"
+
+
 def test_a_verdict_that_is_not_kept_is_told(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
@@ -85,117 +130,18 @@ def test_a_verdict_that_is_not_kept_is_told(
     reviewer.expect(tab.locator("#status")).to_contain_text("was not kept. The disk is full.")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
     assert tab.locator("#comment").input_value() == "long thought over"
-    assert mine(store, me) == []
+    assert store.rows(reviewer=me) == []
 
 
-def test_tiles_are_judged_in_the_gallery(
-    tab: Page, reviewer: Any, store: ReviewStore, site: ReviewData, me: str
-) -> None:
+def test_a_double_click_zooms_in_and_a_click_does_not(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-sure")
-    tab.keyboard.press("g")
-    reviewer.expect(tab.locator(".tile")).to_have_count(24)
-    reviewer.keep("gallery")
-    stored = site.scores.read("made-1")
-    best = np.argsort(-stored.scores["attention"], kind="stable")
-    reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
-    tab.keyboard.press("1")
-    kept(reviewer, "relevant")
-    reviewer.expect(tab.locator(".tile-picture").nth(1)).to_be_focused()
-    tab.keyboard.press("3")
-    kept(reviewer, "artefact")
-    tab.locator("#gallery-which").select_option("blinded")
-    reviewer.expect(tab.locator("#gallery-note")).to_contain_text("0 of 24 tiles judged")
-    assert not any("score" in text for text in tab.locator(".tile").all_text_contents())
-    reviewer.keep("blinded")
-    tab.locator(".tile [data-tile-verdict='not relevant']").first.click()
-    kept(reviewer, "not relevant")
-    rows = mine(store, me)
-    assert [row["verdict"] for row in rows] == ["relevant", "artefact", "not relevant"]
-    assert [row["tile"] for row in rows[:2]] == best[:2].tolist()
-    assert [row["blinded"] for row in rows] == [False, False, True]
-
-
-def test_a_click_in_the_gallery_flies_to_the_tile(
-    tab: Page, reviewer: Any, site: ReviewData
-) -> None:
-    reviewer.open_patient("P-sure")
-    tab.keyboard.press("g")
-    tab.locator(".tile-picture").first.click()
-    reviewer.expect(tab.locator("#gallery")).not_to_be_visible()
-    tab.wait_for_timeout(800)
-    reviewer.settle()
-    stored = site.scores.read("made-1")
-    corner = stored.coords_N2[int(np.argmax(stored.scores["attention"]))]
-    place = tab.evaluate("histofed.view.place()")
-    assert (place["x"], place["y"]) == pytest.approx(tuple(corner + stored.side_px0 / 2), abs=0.5)
-    points = tab.locator("#viewer .marked").get_attribute("points") or ""
-    outline = np.asarray([[float(part) for part in point.split(",")] for point in points.split()])
-    assert np.ptp(outline, axis=0) == pytest.approx([stored.side_px0 * place["z"]] * 2, abs=0.5)
-    reviewer.keep("tile")
-
-
-@pytest.mark.parametrize("degrees", [0, 30])
-def test_a_region_is_drawn_with_the_mouse(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str, degrees: int
-) -> None:
-    reviewer.open_patient("P-sure")
-    tab.evaluate("(degrees) => histofed.view.turn(degrees)", degrees)
-    reviewer.settle()
-    tab.locator("#draw-rectangle").click()
-    tab.wait_for_timeout(400)
-    reviewer.settle()
-    box = tab.locator("#viewer").bounding_box()
-    assert box is not None
-    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
-    wanted = tab.evaluate(
-        "(points) => points.map(([x, y]) => { const p = histofed.view.toSlide(x, y);"
-        " return [p.x, p.y]; })",
-        [
-            [left + dx - box["x"], top + dy - box["y"]]
-            for dx, dy in [(0, 0), (140, 0), (140, 90), (0, 90)]
-        ],
-    )
-    tab.mouse.move(left, top)
-    tab.mouse.down()
-    tab.mouse.move(left + 70, top + 50, steps=5)
-    tab.mouse.move(left + 140, top + 90, steps=5)
-    tab.mouse.up()
-    reviewer.expect(tab.locator("#region-hint")).to_have_text(
-        "Does the heat map fit what you see here?"
-    )
-    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
-    tab.keyboard.type("a fold, dubious")  # letters that would be verdicts on the slide
-    tab.locator("[data-region=disagree]").click()
-    kept(reviewer, "disagree, region")
-    reviewer.expect(tab.locator(VIEW)).to_be_focused()
-    (row,) = mine(store, me)
-    assert row["comment"] == "a fold, dubious"
-    assert np.abs(np.asarray(row["region"]) - wanted).max() < 3
-    reviewer.expect(tab.locator("#viewer .region.disagree").first).to_be_visible()
-    reviewer.keep(f"region-{degrees}")
-
-
-def test_a_region_is_drawn_with_keys(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:
-    reviewer.open_patient("P-sure")
-    tab.keyboard.press("4")
-    reviewer.settle()
-    tab.keyboard.press("y")
-    tab.wait_for_timeout(400)
-    wanted = []
-    for keys in ((), ("ArrowRight",), ("ArrowDown", "ArrowLeft")):
-        for key in keys:
-            tab.keyboard.press(key)
-            tab.wait_for_timeout(500)
-        reviewer.settle()
-        place = tab.evaluate("histofed.view.place()")
-        wanted.append([place["x"], place["y"]])
-        tab.keyboard.press("Enter")
-    tab.keyboard.press("f")
-    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
-    tab.locator("[data-region=unsure]").press("Enter")
-    kept(reviewer, "unsure, region")
-    (row,) = mine(store, me)
-    assert np.abs(np.asarray(row["region"]) - wanted).max() < 0.01
+    before = tab.evaluate("histofed.view.place().z")
+    tab.locator(VIEW).click()
+    tab.wait_for_timeout(600)
+    assert tab.evaluate("histofed.view.place().z") == pytest.approx(before)
+    tab.locator(VIEW).dblclick()
+    tab.wait_for_timeout(600)
+    assert tab.evaluate("histofed.view.place().z") == pytest.approx(2 * before, rel=0.01)
 
 
 def test_two_views_move_together(tab: Page, reviewer: Any) -> None:
@@ -270,17 +216,6 @@ def test_results_say_where_there_is_no_interval_and_show_kappa_below_0(
     reviewer.keep("results-light")
 
 
-def test_the_highest_tiles_end_at_both_ends(tab: Page, reviewer: Any) -> None:
-    reviewer.open_patient("P-sure")
-    tab.keyboard.press("n")
-    reviewer.expect(tab.locator("#status")).to_have_text("Tile 1 of the 50 highest.")
-    tab.keyboard.press("p")
-    reviewer.expect(tab.locator("#status")).to_have_text("Tile 1 of the 50 highest, the first.")
-    for _ in range(51):
-        tab.keyboard.press("n")
-    reviewer.expect(tab.locator("#status")).to_have_text("Tile 50 of the 50 highest, the last.")
-
-
 def test_the_geojson_names_the_highest_tile(
     tab: Page, reviewer: Any, site: ReviewData, page: str
 ) -> None:
@@ -322,46 +257,6 @@ def test_the_picture_holds_slide_heat_map_bars_and_where_it_is_from(
     assert bar <= shown
     assert (foot.sum(axis=2) < 100).sum() > 300  # words and scale bar
     picture.save(reviewer.artefacts / "saved.png")
-
-
-def test_the_picture_holds_the_regions_and_says_the_turn(tab: Page, reviewer: Any) -> None:
-    reviewer.open_patient("P-sure")
-    tab.locator("#show").uncheck()
-    tab.keyboard.press("r")
-    draw_box(tab, reviewer)
-    tab.locator("[data-region=agree]").click()
-    kept(reviewer, "agree, region")
-    tab.evaluate(
-        "() => { const { prototype } = CanvasRenderingContext2D, { fillText } = prototype;"
-        " globalThis.said = []; prototype.fillText = function (words, ...more) {"
-        " said.push(words); fillText.call(this, words, ...more); }; }"
-    )
-    tab.locator(".menu summary").click()
-    with tab.expect_download() as waiting:
-        tab.locator("#save-picture").click()
-    picture = Image.open(io.BytesIO(waiting.value.path().read_bytes())).convert("RGB")
-    corners = tab.locator("#viewer .region.agree").get_attribute("points") or ""
-    xy = np.asarray([[float(part) for part in each.split(",")] for each in corners.split()])
-    middle, top = round(xy[:, 0].mean()), round(xy[:, 1].min())
-    across = {picture.getpixel((middle, top + dy)) for dy in range(-4, 5)}
-    assert {(0, 105, 92), (255, 255, 255)} <= across  # the line and the light one behind it
-    assert any("turned 90° clockwise" in words for words in tab.evaluate("said"))
-    picture.save(reviewer.artefacts / "saved-regions.png")
-
-
-def draw_box(tab: Page, reviewer: Any) -> None:
-    tab.locator("#draw-rectangle").click()
-    tab.wait_for_timeout(400)
-    reviewer.settle()
-    box = tab.locator("#viewer").bounding_box()
-    assert box is not None
-    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
-    tab.mouse.move(left, top)
-    tab.mouse.down()
-    tab.mouse.move(left + 140, top + 90, steps=8)
-    tab.mouse.up()
-    reviewer.expect(tab.locator("#region-comment")).to_be_visible()
-    reviewer.keep("drawn")
 
 
 def test_the_turn_of_a_slide_is_its_own_and_in_its_address(tab: Page, reviewer: Any) -> None:
@@ -426,7 +321,7 @@ def test_labels_and_others_verdicts_are_hidden_until_one_has_judged(
     tab.locator("#go-on").uncheck()
     tab.locator("#comment").fill("plainly mucinous")
     tab.locator("[data-verdict=unsure]").click()
-    kept(reviewer, "unsure")
+    reviewer.kept("unsure")
     sign_as(tab, reviewer, me)
     row = tab.locator("#cases tr", has_text="P-sure")
     tab.locator("#to-worklist").click()
@@ -442,7 +337,7 @@ def test_labels_and_others_verdicts_are_hidden_until_one_has_judged(
     tab.locator("[data-verdict=agree]").click()
     reviewer.expect(tab.locator("#summary")).to_have_text("North · label: mutated")
     reviewer.expect(tab.locator("#history")).to_contain_text("mucinous")
-    assert mine(store, me)[0]["view"]["hidden"] is True
+    assert store.rows(reviewer=me)[0]["view"]["hidden"] is True
     tab.locator("#to-worklist").click()
     reviewer.expect(row).to_contain_text(f"unsure, {other}")
     still = tab.locator("#cases tr", has_text="P-close").locator("td").nth(2)

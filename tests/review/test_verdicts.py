@@ -93,13 +93,53 @@ def test_the_worklist_knows_who_said_what(app, ada: Browser) -> None:
             case["patient_id"]
             for case in ada.get(f"/api/cases?order=patient&reviewed={reviewed}").json()["cases"]
         ]
-        for reviewed in ("mine", "nobody", "disagreement")
+        for reviewed in ("mine", "todo", "nobody", "disagreement")
     }
     assert found["mine"] == ["P-sure", "P-two"]
-    assert found["nobody"] == ["P-bare", "P-close", "P-none", "P-torn"]
+    assert found["todo"] == found["nobody"] == ["P-bare", "P-close", "P-none", "P-torn"]
+    todo = bob.get("/api/cases?order=patient&reviewed=todo").json()["cases"]
+    assert [case["patient_id"] for case in todo] == [*found["nobody"][:-1], "P-sure", "P-torn"]
     assert found["disagreement"] == ["P-two"]
     answer = bob.get("/api/cases").json()
     assert (answer["n_reviewed_mine"], answer["n_reviewed_any"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("patient_id=P-close", ("P-none", 2)),
+        ("patient_id=P-close&by=-1", ("P-bare", 0)),
+        ("patient_id=P-bare&by=-1", None),
+        ("patient_id=P-two", None),
+        ("patient_id=P-none&todo=true", ("P-torn", 4)),  # P-sure has her verdict
+        ("patient_id=P-sure&reviewed=todo", ("P-torn", 3)),  # not among those listed herself
+        ("patient_id=P-torn&reviewed=todo&by=-1", ("P-none", 2)),
+        ("patient_id=P-bare&site=South", ("P-close", 0)),
+        ("patient_id=P-none&find=no such", None),
+    ],
+)
+def test_the_next_case(ada: Browser, asked, found) -> None:
+    ada.say("agree", "P-sure")
+    answer = ada.get(f"/api/neighbour?order=patient&{asked}").json()
+    assert answer == (found and {"patient_id": found[0], "place": found[1]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [("patient_id=nobody", 404), ("", 422), ("patient_id=P-two&by=2", 422)]
+)
+def test_next_to_nobody_is_no_case(ada: Browser, asked, status) -> None:
+    assert ada.get(f"/api/neighbour?{asked}").status_code == status
+
+
+def test_a_reviewer_is_known_again_however_the_name_is_typed(app, ada: Browser) -> None:
+    Browser(app, "Dr. Anna M\u00fcller").say("agree")
+    for typed in ("dr. anna m\u00fcller", "DR.  ANNA MU\u0308LLER"):
+        again = Browser(app, typed).get("/api/session").json()
+        assert again["reviewer"] == "Dr. Anna M\u00fcller"
+    assert (
+        Browser(app, "Anna M\u00fcller").get("/api/session").json()["reviewer"]
+        == "Anna M\u00fcller"
+    )
 
 
 def test_reviewers_at_once_lose_nothing(app) -> None:
@@ -236,6 +276,13 @@ def test_a_spreadsheet_runs_nothing_that_was_said(ada: Browser, said: str, safe:
     assert row["comment"] == safe
     assert json.loads(row["view"]) == {"a": said}
     assert ";=" not in text
+
+
+@pytest.mark.parametrize("region", [[(9, 9)] * 4, [(0, 9), (50, 9), (99, 9)]])
+def test_a_region_without_a_size_is_refused(ada: Browser, region) -> None:
+    answer = ada.say("relevant", scope="region", slide_id="made-1", region=region)
+    assert answer.status_code == 422
+    assert "at least a pixel" in answer.json()["detail"]
 
 
 def test_qupath_gets_the_highest_tiles_and_ones_own_regions(app, ada: Browser, site) -> None:

@@ -22,6 +22,7 @@ import math
 import secrets
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -258,14 +259,14 @@ def reviewer_of_token(store: ReviewStore, token: str) -> str | None:
 
 
 def checked_name(name: str) -> str:
-    """Return a reviewer's name without spaces around it.
+    """Return a reviewer's name without spaces around it; an ``ü`` is one letter.
 
     Raises
     ------
     ReviewError
         It is empty, too long, or holds what cannot be printed.
     """
-    name = " ".join(name.split())
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
     if not name or len(name) > MAX_NAME or not name.isprintable():
         msg = (
             f"a reviewer's name has 1 to {MAX_NAME} letters that can be printed; got {name[:90]!r}"

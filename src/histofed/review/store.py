@@ -192,6 +192,12 @@ class ReviewStore:
         with self._naming(), self._open() as file:
             return file.execute(question, (since,)).fetchall()
 
+    def reviewers(self) -> list[str]:
+        """Return who has given a verdict, by name."""
+        with self._naming(), self._open() as file:
+            found = file.execute("SELECT DISTINCT reviewer FROM verdicts ORDER BY reviewer")
+            return [name for (name,) in found]
+
     def invite(self, reviewer: str, *, token_sha256: str, until: str) -> None:
         """Store an invitation: who, the hash of the token, and until when (UTC, ISO)."""
         row = {"at": _now(), "reviewer": reviewer, "token_sha256": token_sha256, "until": until}

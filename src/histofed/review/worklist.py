@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from histofed.review.data import Case, ReviewData
 
 Order: TypeAlias = Literal["uncertain", "discordant", "unusual", "patient", "site", "probability"]
-Reviewed: TypeAlias = Literal["any", "mine", "nobody", "disagreement"]
+Reviewed: TypeAlias = Literal["any", "todo", "nobody", "mine", "disagreement"]
 
 Verdicts: TypeAlias = "Mapping[str, Mapping[str, str]]"
 """Patient -> reviewer -> the reviewer's latest verdict."""
@@ -29,6 +29,9 @@ class Wanted:
     ----------
     site
         Only of this site; empty for all.
+    reviewed
+        Only those with no verdict of who asks (``todo``), of nobody, with one of theirs (``mine``),
+        or with verdicts that differ; ``any`` for all.
     find
         Only with this text in the names of patient, site or slides, or in the label.
     offset, limit
@@ -90,6 +93,41 @@ class Worklist:
             "cases": [self.row(case.patient_id, verdicts) for case in shown],
         }
 
+    def neighbour(
+        self,
+        patient_id: str,
+        wanted: Wanted,
+        verdicts: Verdicts,
+        *,
+        by: Literal[1, -1],
+        is_todo: bool,
+        reviewer: str | None,
+    ) -> tuple[str, int] | None:
+        """Return the case after (1) or before (-1) another, and its place among those asked for.
+
+        The other need not match itself: a case that was judged is not among those to be judged.
+
+        Parameters
+        ----------
+        is_todo
+            Pass over cases that the reviewer has judged.
+        """
+        cases = self._sorted[wanted.order]
+        here = next(i for i, case in enumerate(cases) if case.patient_id == patient_id)
+        matching = [
+            (i, case.patient_id)
+            for i, case in enumerate(cases)
+            if self._matches(case, wanted, verdicts, reviewer)
+        ]
+        beyond = [
+            (found, place)
+            for place, (i, found) in enumerate(matching)
+            if (i - here) * by > 0 and not (is_todo and reviewer in verdicts.get(found, {}))
+        ]
+        if not beyond:
+            return None
+        return beyond[0] if by == 1 else beyond[-1]
+
     def row(self, patient_id: str, verdicts: Verdicts) -> dict[str, Any]:
         """Return one case with the latest verdict of each reviewer."""
         given = verdicts.get(patient_id, {})
@@ -106,8 +144,8 @@ class Worklist:
         if wanted.reviewed == "any":
             return True
         given = verdicts.get(case.patient_id, {})
-        if wanted.reviewed == "mine":
-            return reviewer in given
+        if wanted.reviewed in {"mine", "todo"}:
+            return (reviewer in given) == (wanted.reviewed == "mine")
         return not given if wanted.reviewed == "nobody" else len(set(given.values())) > 1
 
     def _row(self, case: Case) -> dict[str, Any]:

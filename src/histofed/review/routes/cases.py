@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 
 import histofed
@@ -40,23 +40,48 @@ def run(page: ThePage, _: Reader) -> Response:
     )
 
 
-@routes.get("/api/cases")
-def cases(
-    page: ThePage,
-    reviewer: Reader,
+def wanted(
     order: Order = "uncertain",
     site: Annotated[str, Query(max_length=200)] = "",
     reviewed: Reviewed = "any",
     find: Annotated[str, Query(max_length=200)] = "",
     offset: Annotated[int, Query(ge=0, le=MAX_INT)] = 0,
     limit: Annotated[int, Query(ge=0, le=MOST)] = 100,
-) -> Response:
+) -> Wanted:
+    """Return which cases are asked for."""
+    return Wanted(order=order, site=site, reviewed=reviewed, find=find, offset=offset, limit=limit)
+
+
+WantedCases = Annotated[Wanted, Depends(wanted)]
+
+
+@routes.get("/api/cases")
+def cases(page: ThePage, reviewer: Reader, wanted: WantedCases) -> Response:
     """Return a part of the worklist."""
-    wanted = Wanted(
-        order=order, site=site, reviewed=reviewed, find=find, offset=offset, limit=limit
-    )
     found = page.worklist.page(wanted, page.verdicts.all(), reviewer=reviewer)
     return JSONResponse(found)
+
+
+@routes.get("/api/neighbour")
+def neighbour(
+    page: ThePage,
+    reviewer: Reader,
+    wanted: WantedCases,
+    patient_id: Annotated[str, Query(max_length=200)],
+    by: Literal["1", "-1"] = "1",
+    todo: bool = False,  # noqa: FBT001, FBT002 - of the address
+) -> Response:
+    """Return the case after or before another in the worklist, and its place; null for none."""
+    known_case(page, patient_id)
+    found = page.worklist.neighbour(
+        patient_id,
+        wanted,
+        page.verdicts.all(),
+        by=1 if by == "1" else -1,
+        is_todo=todo,
+        reviewer=reviewer,
+    )
+    return JSONResponse(found and {"patient_id": found[0], "place": found[1]})
 
 
 @routes.get("/api/cases/{patient_id:path}")  # hospitals number like 2026/0412

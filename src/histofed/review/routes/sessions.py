@@ -39,7 +39,7 @@ def sign_in(request: Request, page: ThePage, given: SignIn) -> Response:
     if page.access.kind == "proxy":
         raise HTTPException(409, "The web server in front of this page says who you are.")
     is_open = page.access.kind == "none"
-    reviewer = _named(given) if is_open else _by_token(request, page, given)
+    reviewer = _named(page, given) if is_open else _by_token(request, page, given)
     page.sessions.sign_out(request.state.cookie)
     token_sha256 = "" if is_open else hash_of(given.token or "")
     cookie = page.sessions.sign_in(reviewer, token_sha256=token_sha256)
@@ -53,11 +53,15 @@ def sign_out(request: Request, page: ThePage) -> Response:
     return _answer(request, page, page.sessions.new_cookie(), None)
 
 
-def _named(given: SignIn) -> str:
+def _named(page: Page, given: SignIn) -> str:
+    """Return who somebody says they are; who came before is known again however it is typed."""
     try:
-        return checked_name(given.reviewer or "")
+        name = checked_name(given.reviewer or "")
     except ReviewError as error:
         raise HTTPException(422, "Please give a name of 1 to 80 letters.") from error
+    known = page.store.reviewers()
+    alike = [each for each in known if each.casefold() == name.casefold()]
+    return name if name in known or not alike else alike[0]
 
 
 def _by_token(request: Request, page: Page, given: SignIn) -> str:

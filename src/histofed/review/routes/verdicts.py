@@ -123,6 +123,10 @@ def _check(given: Given, case: Case) -> None:
     for name in ("tile", "region"):
         if (getattr(given, name) is None) == (given.scope == name):
             raise HTTPException(422, f"A {name} belongs to a verdict on a {name}, and only there.")
+    if given.region is not None and any(
+        max(each) - min(each) < 1 for each in zip(*given.region, strict=True)
+    ):
+        raise HTTPException(422, "A region is at least a pixel of the slide wide and high.")
     if any(isinstance(value, dict | list) for value in given.view.values()):
         raise HTTPException(422, "The view settings are names with a single value each.")
     try:

@@ -15,10 +15,12 @@ import { chooseTheme } from "./theme.js";
 import { Worklist } from "./worklist.js";
 
 const REMEMBER_MS = 250;
+const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
 
 let run = null; // what the server says of the run
 let current = null; // the case that is open
 let since = 0; // when it was opened
+let looked = null; // which patient's slide has been shown, or could not be, and when
 let turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
 let giving = false;
 let remembering;
@@ -26,6 +28,8 @@ let remembering;
 const session = new Session({
   onChange: () => start(),
   onLeave: () => {
+    panel.dropDrafts();
+    worklist.forget();
     screen.close("");
     show("nothing");
   },
@@ -138,7 +142,9 @@ async function openCase(asked, mine) {
     showPart("slide");
     scrollTo(0, 0); // on a small screen the slide comes first
     await openSlide(asked);
-    if (mine === turn && asked.view === "gallery") openGallery();
+    if (mine !== turn) return;
+    if (looked?.patientId !== asked.case) looked = { patientId: asked.case, at: performance.now() };
+    if (asked.view === "gallery") openGallery();
   } catch (error) {
     if (mine !== turn) return;
     show("worklist");
@@ -171,10 +177,17 @@ async function step(by) {
   else if (!(await stepCase(by))) say(by > 0 ? "This is the last case of the worklist." : "This is the first case of the worklist.", { brief: true });
 }
 
-async function stepCase(by) {
-  const next = await worklist.neighbour(current.patient_id, by);
-  if (next) go({ case: next.patient_id });
-  return next !== null;
+/** Go to the next or previous case; false where there is none. `todo` passes over those judged. */
+async function stepCase(by, { todo = false } = {}) {
+  const { patient_id: here } = current;
+  try {
+    const next = await worklist.neighbour(here, by, { todo });
+    if (next && current?.patient_id === here) go({ case: next });
+    return next !== null;
+  } catch (error) {
+    say(error.message, { problem: true });
+    return true;
+  }
 }
 
 /** A verdict without its words: what is judged, and what the reviewer has before them. */
@@ -218,11 +231,20 @@ async function give(part) {
   }
 }
 
+/** Whether the case has been open long enough for a verdict to be meant for it. */
+const mayJudge = () => looked !== null && looked.patientId === current?.patient_id && performance.now() - looked.at >= LOOK_MS;
+
 async function judgeCase(verdict) {
+  if (!mayJudge()) {
+    say(`No verdict was given: ${current.patient_id} has only just been opened.`, { brief: true });
+    return;
+  }
   const kept = await give({ scope: "case", verdict, comment: panel.comment });
-  if (!kept || kept.patient_id !== current?.patient_id) return; // or the reviewer has gone on meanwhile
-  byId("comment").value = "";
-  if (panel.goesOn && !(await stepCase(1))) say("Kept. That was the last case of the worklist.", { brief: true });
+  if (kept) panel.sent(kept.patient_id);
+  if (!kept || kept.patient_id !== current?.patient_id) return; // not kept, or the reviewer has gone on meanwhile
+  if (panel.goesOn && !(await stepCase(1, { todo: true }))) {
+    say("Kept. Further down the worklist no case is left for you.", { brief: true });
+  }
 }
 
 function wire() {
@@ -233,7 +255,9 @@ function wire() {
   byId("show-gallery").addEventListener("click", openGallery);
   byId("results-blinded").addEventListener("change", showResults);
   byId("save").addEventListener("click", (event) => {
-    if (event.target.closest(".menu-list")) byId("save").open = false;
+    if (!event.target.closest(".menu-list")) return;
+    byId("save").open = false;
+    byId("save").querySelector("summary").focus(); // what was chosen is hidden now
   });
   byId("copy-link").addEventListener("click", async () => {
     await navigator.clipboard.writeText(location.href).then(
@@ -242,9 +266,14 @@ function wire() {
     );
   });
   window.addEventListener("hashchange", route);
+  window.addEventListener("beforeunload", (event) => panel.hasDrafts && event.preventDefault());
   listen(
     {
-      verdict: (key) => judgeCase({ A: "agree", D: "disagree", U: "unsure" }[key]),
+      verdict: (key) => {
+        const verdict = { A: "agree", D: "disagree", U: "unsure" }[key];
+        const isOfRegion = screenName() === "slide" && screen.regions.judge(verdict); // asked last, answered first
+        return isOfRegion || judgeCase(verdict);
+      },
       step: (key) => step(key === "J" ? 1 : -1),
       row: (key) => worklist.move(key === "J" ? 1 : -1),
       comment: () => byId("comment").focus(),
@@ -280,10 +309,10 @@ async function start() {
   try {
     run = await api.run();
     byId("title").textContent = run.title;
-    current = null;
+    [current, looked] = [null, null];
     worklist.start(run);
     hiding.start(session.reviewer, run.orders);
-    panel.start(run);
+    panel.start(run, session.reviewer);
     screen.start(run);
     await worklist.load(0);
     await route();
@@ -306,5 +335,5 @@ async function begin() {
   }
 }
 
-globalThis.histofed = { view: screen.view, screen, worklist, gallery }; // for the console and the tests
+globalThis.histofed = { view: screen.view, screen, worklist, gallery, mayJudge }; // for the console and the tests
 begin();

@@ -4,7 +4,7 @@ import { thumbnailAddress } from "./api.js";
 import { byId, element } from "./dom.js";
 import * as words from "./words.js";
 
-const SCOPES = { case: "", tile: "tile: ", region: "region: " };
+const SCOPES = { case: "", region: "region: " };
 
 function predictionParts(item, run, hidden) {
   const parts = words.predictionLines(item, run).map(({ name, value, interval, fraction }) => {
@@ -25,18 +25,37 @@ function predictionParts(item, run, hidden) {
   return parts;
 }
 
-function historyRow({ scope, verdict, reviewer, at, comment, slide_id: slideId, blinded }) {
+function historyRow({ scope, verdict, reviewer, at, comment, slide_id: slideId }) {
   const row = element("li");
   row.append(
     element("strong", { text: `${SCOPES[scope] ?? ""}${verdict}` }),
     ` · ${reviewer}`,
     element("span", { class: "quiet", text: ` · ${words.timeInWords(at)}` }),
   );
-  const where = [scope !== "case" && slideId ? `slide ${slideId}` : "", blinded ? "blinded" : ""];
-  const more = where.filter(Boolean).join(", ");
-  if (more) row.append(element("span", { class: "quiet", text: ` · ${more}` }));
+  if (scope !== "case") row.append(element("span", { class: "quiet", text: ` · slide ${slideId}` }));
   if (comment) row.append(element("p", { text: comment }));
   return row;
+}
+
+/** The tiles of a slide that a reviewer judged, as one line; the latest verdict on each counts. */
+function tilesRow(rows) {
+  const latest = new Map([...rows].reverse().map(({ tile, verdict }) => [tile, verdict])); // the newest come first
+  const given = [...latest.values()];
+  const counts = [...new Set(given)].map((each) => `${given.filter((verdict) => verdict === each).length} ${each}`);
+  const [{ reviewer, at, slide_id: slideId }] = rows;
+  const row = element("li", {}, element("strong", { text: `tiles: ${counts.join(", ")}` }), ` · ${reviewer}`);
+  row.append(element("span", { class: "quiet", text: ` · ${words.timeInWords(at)} · slide ${slideId}` }));
+  return row;
+}
+
+/** Verdicts as lines, the newest first; those on tiles come last. */
+function historyRows(rows) {
+  const sets = new Map(); // reviewer and slide -> verdicts on tiles
+  for (const row of rows.filter(({ scope }) => scope === "tile")) {
+    const key = JSON.stringify([row.reviewer, row.slide_id]);
+    sets.set(key, [...(sets.get(key) ?? []), row]);
+  }
+  return [...rows.filter(({ scope }) => scope !== "tile").map(historyRow), ...[...sets.values()].map(tilesRow)];
 }
 
 export class CasePanel {
@@ -46,21 +65,42 @@ export class CasePanel {
    */
   constructor({ hiding, onSlide, onVerdict, onWritten }) {
     Object.assign(this, { hiding, onSlide });
+    this.drafts = new Map(); // patient -> a comment that no verdict has taken along yet
     byId("verdict").addEventListener("submit", (event) => event.preventDefault());
     for (const button of byId("verdict").querySelectorAll("[data-verdict]")) {
-      button.addEventListener("click", () => onVerdict(button.dataset.verdict));
+      // The second click of a double one would fall on the next case.
+      button.addEventListener("click", ({ detail }) => detail < 2 && onVerdict(button.dataset.verdict));
     }
+    byId("comment").addEventListener("input", () => this.drafts.set(this.item.patient_id, byId("comment").value));
+    byId("to-verdict").addEventListener("click", () => byId("verdict").querySelector("[data-verdict]").focus());
     byId("comment").addEventListener("keydown", (event) => {
       if (event.key === "Escape") onWritten();
     });
   }
 
-  start(run) {
-    this.run = run;
+  /** Begin for a reviewer; what somebody else wrote and did not send is gone. */
+  start(run, reviewer) {
+    if (this.reviewer && this.reviewer !== reviewer) this.dropDrafts();
+    Object.assign(this, { run, reviewer });
   }
 
   get comment() {
     return byId("comment").value.trim();
+  }
+
+  get hasDrafts() {
+    return [...this.drafts.values()].some((text) => text.trim() !== "");
+  }
+
+  dropDrafts() {
+    this.drafts.clear();
+    byId("comment").value = "";
+  }
+
+  /** A verdict has taken a patient's comment along. */
+  sent(patientId) {
+    this.drafts.delete(patientId);
+    if (this.item?.patient_id === patientId) byId("comment").value = "";
   }
 
   get goesOn() {
@@ -69,9 +109,13 @@ export class CasePanel {
 
   /** Show a patient as the server describes them. */
   show(item) {
-    if (this.item?.patient_id !== item.patient_id) byId("comment").value = "";
+    if (this.item?.patient_id !== item.patient_id) byId("comment").value = this.drafts.get(item.patient_id) ?? "";
     this.item = item;
     byId("patient").textContent = item.patient_id;
+    const predicted = words.shortPrediction(item, this.run);
+    byId("case-line").textContent = `${item.patient_id} · ${predicted}`;
+    const asked = words.mainOutput(item, this.run) === undefined ? "the prediction" : `“${predicted}”`;
+    byId("verdict-question").textContent = `Does ${asked} fit what you see?`;
     byId("slides").replaceChildren(...item.slides.map((slide, i) => this.#thumbnail(slide, i)));
     byId("clinical-part").hidden = item.clinical.length === 0;
     byId("clinical").replaceChildren(
@@ -89,7 +133,7 @@ export class CasePanel {
     const label = hidden ? "shown after your verdict" : words.labelInWords(item);
     byId("summary").textContent = `${item.site} · label: ${label}`;
     byId("prediction").replaceChildren(...predictionParts(item, this.run, hidden));
-    const rows = hiding.shown(item).map(historyRow);
+    const rows = historyRows(hiding.shown(item));
     const none = hidden ? "Those of others are shown after yours." : "None yet.";
     if (hidden || !rows.length) rows.push(element("li", { class: "quiet", text: none }));
     byId("history").replaceChildren(...rows);

@@ -56,12 +56,19 @@ export class Gallery {
       this.since = performance.now();
       byId("tiles").replaceChildren(...tiles.map((tile, i) => this.#card(tile, i)));
       this.#count();
-      byId("tiles").querySelector(".tile-picture")?.focus({ preventScroll: true });
+      this.#begin();
     } catch (error) {
       if (mine !== this.turn) return;
       byId("gallery-note").textContent = "";
       say(error.message, { problem: true });
     }
+  }
+
+  /** Put the focus on the first tile that is not judged yet. */
+  #begin() {
+    const first = byId("tiles").querySelector(".tile");
+    const open = byId("tiles").querySelector(".tile:not(.judged)") ?? first;
+    open?.querySelector(".tile-picture").focus({ preventScroll: open === first });
   }
 
   /** Give the verdict of key 1 to 4 to the tile that has the focus. */
@@ -96,7 +103,7 @@ export class Gallery {
       choices.append(button);
     });
     const own = this.given.find((row) => row.tile === tile.tile && row.head === this.head.name);
-    this.#press(card, this.blinded ? undefined : own?.verdict);
+    this.#press(card, own?.verdict);
     return card;
   }
 

@@ -7,17 +7,17 @@ const SLIDE = ["slide"];
 const CASE = ["slide", "gallery"];
 const ALL = ["worklist", "slide", "gallery", "results"];
 
-/** `on` names the screens on which a key works; `action` what the page does. */
+/** `on` names the screens on which a key works; `action` what the page does, again and again where it may be `held`. */
 export const KEYS = [
   { group: "Cases", keys: ["A", "D", "U"], on: CASE, action: "verdict", words: "agree, disagree, unsure" },
   { group: "Cases", keys: ["J", "K"], on: CASE, action: "step", words: "in a case: next, previous slide, then case" },
-  { group: "Cases", keys: ["J", "K"], on: ["worklist"], action: "row", words: "in the worklist: next, previous case" },
+  { group: "Cases", keys: ["J", "K"], on: ["worklist"], action: "row", held: true, words: "in the worklist: next, previous case" },
   { group: "Cases", keys: ["M"], on: CASE, action: "comment", words: "write a comment (Esc leaves it)" },
   { group: "Cases", keys: ["W"], on: ALL, action: "worklist", words: "worklist" },
   { group: "Cases", keys: ["S"], on: ALL, action: "results", words: "results" },
   { group: "Slide", keys: ["1", "2", "3", "4", "5", "6"], on: SLIDE, action: "magnify", words: "1.25, 2.5, 5, 10, 20, 40×" },
-  { group: "Slide", keys: ["+", "-", "0"], on: SLIDE, action: "zoom", words: "zoom in, zoom out, whole slide" },
-  { group: "Slide", keys: ["="], on: SLIDE, action: "zoom" },
+  { group: "Slide", keys: ["+", "-", "0"], on: SLIDE, action: "zoom", held: true, words: "zoom in, zoom out, whole slide" },
+  { group: "Slide", keys: ["="], on: SLIDE, action: "zoom", held: true },
   { group: "Slide", keys: ["R", "Shift+R"], on: SLIDE, action: "turn", words: "turn by 90° right, left" },
   { group: "Slide", keys: ["T"], on: SLIDE, action: "beside", words: "side by side" },
   { group: "Slide", keys: ["N", "P"], on: SLIDE, action: "top", words: "next, previous of the highest tiles" },
@@ -26,8 +26,8 @@ export const KEYS = [
   { group: "Slide", keys: ["F"], on: SLIDE, action: "finish", words: "while drawing: close the polygon" },
   { group: "Slide", keys: ["Escape"], on: CASE, action: "cancel", words: "stop drawing" },
   { group: "Heat map", keys: ["H"], on: SLIDE, action: "heat", words: "on or off" },
-  { group: "Heat map", keys: ["[", "]"], on: SLIDE, action: "opacity", words: "weaker, stronger" },
-  { group: "Heat map", keys: [",", "."], on: SLIDE, action: "threshold", words: "threshold lower, higher" },
+  { group: "Heat map", keys: ["[", "]"], on: SLIDE, action: "opacity", held: true, words: "weaker, stronger" },
+  { group: "Heat map", keys: [",", "."], on: SLIDE, action: "threshold", held: true, words: "threshold lower, higher" },
   { group: "Heat map", keys: ["C"], on: SLIDE, action: "colours", words: "next colours" },
   { group: "Heat map", keys: ["L"], on: SLIDE, action: "scale", words: "next scale" },
   { group: "Gallery", keys: ["G"], on: CASE, action: "gallery", words: "gallery or slide" },
@@ -61,7 +61,7 @@ export function listen(actions, screen) {
     const found =
       here.find(({ keys }) => keys.includes(name)) ??
       here.find(({ keys }) => keys.includes(name.replace("Shift+", "")));
-    if (!found) return;
+    if (!found || (event.repeat && !found.held)) return; // a key held too long gives no second verdict
     const key = found.keys.includes(name) ? name : name.replace("Shift+", "");
     if (actions[found.action](key, found.keys.indexOf(key)) !== false) event.preventDefault();
   });

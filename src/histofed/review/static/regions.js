@@ -4,6 +4,8 @@
 
 import { byId } from "./dom.js";
 
+const LEAST_PX = 4; // of the screen: a box that is narrower was a slip
+
 const HINTS = {
   rectangle: "Drag a box over the slide, or click two corners. Keys: arrows move, Enter sets a corner under the cross.",
   polygon: "Click the corners, then Finish. Keys: arrows move, Enter sets a corner under the cross, F finishes.",
@@ -28,8 +30,10 @@ export class RegionTool {
       this.pressed = event.position;
     });
     viewer.addHandler("canvas-drag", (event) => this.#drag(event));
-    viewer.addHandler("canvas-drag-end", () => {
-      if (this.corner && this.drawing) this.#close();
+    viewer.addHandler("canvas-drag-end", (event) => {
+      if (!this.corner || !this.drawing) return;
+      event.preventDefaultAction = true; // a quick finger would push the slide on
+      this.#close();
     });
     byId("region-finish").addEventListener("click", () => this.finish());
     byId("region-cancel").addEventListener("click", () => this.stop());
@@ -41,6 +45,14 @@ export class RegionTool {
 
   get drawing() {
     return this.kind !== null && !this.done;
+  }
+
+  /** Answer what is asked of a drawn region; false where nothing is being drawn. */
+  judge(verdict) {
+    if (this.kind === null) return false;
+    if (this.done) this.#give(verdict);
+    else byId("region-hint").textContent = `Finish the region first, or press Esc. ${HINTS[this.kind]}`;
+    return true;
   }
 
   start(kind) {
@@ -112,6 +124,12 @@ export class RegionTool {
   }
 
   #close() {
+    if (this.corner && this.#isSlip(this.points[0], this.corner)) {
+      Object.assign(this, { points: [], corner: null });
+      this.#draw();
+      byId("region-hint").textContent = `That box had no size. ${HINTS.rectangle}`;
+      return;
+    }
     const { width_px0: width, height_px0: height } = this.view.slide;
     this.region = this.#outline.map(([x, y]) => [
       Math.min(Math.max(x, 0), width),
@@ -122,6 +140,11 @@ export class RegionTool {
     this.#show();
     // Only now: the viewer takes the focus with each click, and letters there give verdicts.
     setTimeout(() => byId("region-comment").focus());
+  }
+
+  #isSlip(...corners) {
+    const [a, b] = corners.map(([x, y]) => this.view.toScreen(x, y));
+    return Math.min(Math.abs(a.x - b.x), Math.abs(a.y - b.y)) < LEAST_PX;
   }
 
   #show() {

@@ -49,8 +49,9 @@ const OPTIONS = {
   keyboardNavEnabled: false, // its letters would collide with ours
   preserveImageSizeOnResize: true, // the magnification stays as it was
   visibilityRatio: 0.5,
-  zoomPerClick: 1, // a click only focuses; double-click and wheel zoom
+  // A click only focuses; double-click and wheel zoom.
   gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+  gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
   timeout: 60000,
 };
 

@@ -9,6 +9,7 @@ const AT_ONCE = 100; // rows of a page: the screen stays quick with ten thousand
 const TYPING_PAUSE_MS = 200;
 const MARKS = { agree: "✓", disagree: "✗", unsure: "?" };
 const FILTERS = ["find", "order", "site", "reviewed"];
+const KEPT = "histofed-worklist"; // by the browser, until its tab is closed
 
 function bar(fraction) {
   const fill = element("span", { class: "fill" });
@@ -98,12 +99,14 @@ export class Worklist {
     byId("order").value = run.orders[0];
     const sites = run.sites.map((site) => ({ value: site, text: site }));
     offer(byId("site"), [{ value: "", text: "all" }, ...sites]);
+    this.#restore();
   }
 
   /** Ask for the page of rows that begins at `offset` with the filters as they are. */
   async load(offset = this.offset) {
     const mine = ++this.turn;
-    const asked = Object.fromEntries(FILTERS.map((name) => [name, byId(name).value.trim()]));
+    const asked = this.#asked;
+    sessionStorage.setItem(KEPT, JSON.stringify(asked));
     try {
       const found = await api.cases({ ...asked, offset: Math.max(offset, 0), limit: AT_ONCE });
       if (mine !== this.turn) return;
@@ -148,14 +151,27 @@ export class Worklist {
     links[here < 0 ? 0 : Math.min(Math.max(here + by, 0), links.length - 1)]?.focus();
   }
 
-  /** The case after (1) or before (-1) another in the list as it is filtered now, or null. */
-  async neighbour(patientId, by) {
-    const here = this.items.findIndex((item) => item.patient_id === patientId);
-    const wanted = here < 0 ? 0 : here + by;
-    if (wanted >= 0 && wanted < this.items.length) return this.items[wanted];
-    const beyond = this.offset + wanted;
-    if (here < 0 || beyond < 0 || beyond >= this.matching) return null;
-    await this.load(by > 0 ? this.offset + AT_ONCE : this.offset - AT_ONCE);
-    return (by > 0 ? this.items[0] : this.items.at(-1)) ?? null;
+  /** The case after (1) or before (-1) another in the list as it is filtered, or null; `todo` passes over one's own. */
+  async neighbour(patientId, by, { todo = false } = {}) {
+    const found = await api.neighbour({ ...this.#asked, patient_id: patientId, by, todo });
+    if (found) this.offset = AT_ONCE * Math.floor(found.place / AT_ONCE); // who comes back sees it
+    return found?.patient_id ?? null;
+  }
+
+  /** Forget what was looked for. */
+  forget() {
+    sessionStorage.removeItem(KEPT);
+  }
+
+  get #asked() {
+    return Object.fromEntries(FILTERS.map((name) => [name, byId(name).value.trim()]));
+  }
+
+  /** Choose what was chosen when the page was last loaded, where it is still offered. */
+  #restore() {
+    for (const [name, value] of Object.entries(JSON.parse(sessionStorage.getItem(KEPT) ?? "{}"))) {
+      const isOffered = [...(byId(name).options ?? [])].some((option) => option.value === value && !option.hidden);
+      if (name === "find" || isOffered) byId(name).value = value;
+    }
   }
 }

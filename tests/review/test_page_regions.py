@@ -1,0 +1,180 @@
+"""The page in a real browser: regions drawn on the slide and the verdicts on them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from histofed.review.store import ReviewStore
+
+pytestmark = pytest.mark.slow
+
+VIEW = "#viewer [role=application]"
+
+
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_a_region_is_drawn_with_the_mouse(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str, degrees: int
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.evaluate("(degrees) => histofed.view.turn(degrees)", degrees)
+    reviewer.settle()
+    tab.locator("#draw-rectangle").click()
+    tab.wait_for_timeout(400)
+    reviewer.settle()
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
+    wanted = tab.evaluate(
+        "(points) => points.map(([x, y]) => { const p = histofed.view.toSlide(x, y);"
+        " return [p.x, p.y]; })",
+        [
+            [left + dx - box["x"], top + dy - box["y"]]
+            for dx, dy in [(0, 0), (140, 0), (140, 90), (0, 90)]
+        ],
+    )
+    tab.mouse.move(left, top)
+    tab.mouse.down()
+    tab.mouse.move(left + 70, top + 50, steps=5)
+    tab.mouse.move(left + 140, top + 90, steps=5)
+    tab.mouse.up()
+    reviewer.expect(tab.locator("#region-hint")).to_have_text(
+        "Does the heat map fit what you see here?"
+    )
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.keyboard.type("a fold, dubious")  # letters that would be verdicts on the slide
+    tab.locator("[data-region=disagree]").click()
+    reviewer.kept("disagree, region")
+    reviewer.expect(tab.locator(VIEW)).to_be_focused()
+    (row,) = store.rows(reviewer=me)
+    assert row["comment"] == "a fold, dubious"
+    assert np.abs(np.asarray(row["region"]) - wanted).max() < 3
+    reviewer.expect(tab.locator("#viewer .region.disagree").first).to_be_visible()
+    reviewer.keep(f"region-{degrees}")
+
+
+def test_a_quick_finger_draws_a_box_and_leaves_the_slide_where_it_is(
+    tab: Page, reviewer: Any
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("4")
+    reviewer.settle()
+    tab.locator("#draw-rectangle").click()
+    reviewer.settle()
+    before = tab.evaluate("histofed.view.place()")
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2 - 80, box["y"] + box["height"] / 2 - 40
+    touch = tab.context.new_cdp_session(tab)
+    for i in range(9):
+        place = {"x": x + 20 * i, "y": y + 10 * i}
+        kind = "touchMove" if i else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        tab.wait_for_timeout(16)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    reviewer.expect(tab.locator("[data-region=agree]")).to_be_visible()
+    tab.wait_for_timeout(1500)
+    assert tab.evaluate("histofed.view.place()") == before
+
+
+def test_a_region_is_drawn_with_keys(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("4")
+    reviewer.settle()
+    tab.keyboard.press("y")
+    tab.wait_for_timeout(400)
+    wanted = []
+    for keys in ((), ("ArrowRight",), ("ArrowDown", "ArrowLeft")):
+        for key in keys:
+            tab.keyboard.press(key)
+            tab.wait_for_timeout(500)
+        reviewer.settle()
+        place = tab.evaluate("histofed.view.place()")
+        wanted.append([place["x"], place["y"]])
+        tab.keyboard.press("Enter")
+    tab.keyboard.press("f")
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.locator("[data-region=unsure]").press("Enter")
+    reviewer.kept("unsure, region")
+    (row,) = store.rows(reviewer=me)
+    assert np.abs(np.asarray(row["region"]) - wanted).max() < 0.01
+
+
+def test_a_box_of_no_size_is_none(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("b")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
+    reviewer.expect(tab.locator("#region-hint")).to_contain_text("That box had no size")
+    reviewer.expect(tab.locator("[data-region=agree]")).not_to_be_visible()
+
+
+def test_keys_answer_what_is_asked_of_a_region_before_the_case(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("b")
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#region-hint")).to_contain_text("Finish the region first")
+    tab.wait_for_timeout(400)
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for dx in (-40, 40):
+        tab.mouse.click(x + dx, y + dx)
+        tab.wait_for_timeout(400)
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.locator(VIEW).focus()
+    tab.keyboard.press("d")
+    reviewer.kept("disagree, region")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-sure")
+    assert [(row["scope"], row["verdict"]) for row in store.rows(reviewer=me)] == [
+        ("region", "disagree")
+    ]
+
+
+def test_the_picture_holds_the_regions_and_says_the_turn(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#show").uncheck()
+    tab.keyboard.press("r")
+    draw_box(tab, reviewer)
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    tab.evaluate(
+        "() => { const { prototype } = CanvasRenderingContext2D, { fillText } = prototype;"
+        " globalThis.said = []; prototype.fillText = function (words, ...more) {"
+        " said.push(words); fillText.call(this, words, ...more); }; }"
+    )
+    tab.locator(".menu summary").click()
+    with tab.expect_download() as waiting:
+        tab.locator("#save-picture").click()
+    picture = Image.open(io.BytesIO(waiting.value.path().read_bytes())).convert("RGB")
+    corners = tab.locator("#viewer .region.agree").get_attribute("points") or ""
+    xy = np.asarray([[float(part) for part in each.split(",")] for each in corners.split()])
+    middle, top = round(xy[:, 0].mean()), round(xy[:, 1].min())
+    across = {picture.getpixel((middle, top + dy)) for dy in range(-4, 5)}
+    assert {(0, 105, 92), (255, 255, 255)} <= across  # the line and the light one behind it
+    assert any("turned 90° clockwise" in words for words in tab.evaluate("said"))
+    picture.save(reviewer.artefacts / "saved-regions.png")
+
+
+def draw_box(tab: Page, reviewer: Any) -> None:
+    tab.locator("#draw-rectangle").click()
+    tab.wait_for_timeout(400)
+    reviewer.settle()
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    left, top = box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 50
+    tab.mouse.move(left, top)
+    tab.mouse.down()
+    tab.mouse.move(left + 140, top + 90, steps=8)
+    tab.mouse.up()
+    reviewer.expect(tab.locator("#region-comment")).to_be_visible()
+    reviewer.keep("drawn")
