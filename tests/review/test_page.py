@@ -62,6 +62,24 @@ def test_the_worklist_by_keys(tab: Page, reviewer: Any) -> None:
     )
 
 
+def test_a_row_that_says_the_same_is_not_made_anew(tab: Page, reviewer: Any) -> None:
+    """A click that has begun on it would be lost."""
+    reviewer.expect(tab.locator(".case").first).to_be_focused()
+    tab.evaluate("document.querySelectorAll('#cases tr').forEach((row) => { row.kept = true; })")
+    tab.evaluate("histofed.worklist.load()")
+    kept = "[...document.querySelectorAll('#cases tr')].map((row) => row.kept ?? false)"
+    assert tab.evaluate(kept) == [True] * 6
+    reviewer.expect(tab.locator(".case").first).to_be_focused()
+    tab.locator("#hide").uncheck()
+    reviewer.expect(tab.locator("#cases")).not_to_contain_text("hidden")
+    assert tab.evaluate(kept) == [False] * 6
+    tab.locator("#order").select_option("patient")
+    reviewer.expect(tab.locator(".case").first).to_have_text("P-bare")
+    assert tab.locator(".case").all_text_contents() == sorted(
+        tab.locator(".case").all_text_contents()
+    )
+
+
 def test_slides_and_cases_by_keys(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-close")
     reviewer.expect(tab.locator("#viewer [role=application]")).to_be_focused()

@@ -169,8 +169,16 @@ async function openSlide(asked) {
   return undefined;
 }
 
+/** Whether a region would be lost; says so. */
+function isDrawing() {
+  const { unfinished } = screen.regions;
+  if (unfinished) say(unfinished, { brief: true });
+  return unfinished !== null;
+}
+
 /** Go to the next (1) or previous (-1) slide of the case, then to the next case. */
 async function step(by) {
+  if (isDrawing()) return;
   const here = current.slides.findIndex((each) => each.slide_id === screen.slide?.slide_id);
   const slide = here < 0 ? undefined : current.slides[here + by];
   if (slide) go({ case: current.patient_id, s: slide.slide_id });
@@ -235,6 +243,7 @@ async function give(part) {
 const mayJudge = () => looked !== null && looked.patientId === current?.patient_id && performance.now() - looked.at >= LOOK_MS;
 
 async function judgeCase(verdict) {
+  if (isDrawing()) return;
   if (!mayJudge()) {
     say(`No verdict was given: ${current.patient_id} has only just been opened.`, { brief: true });
     return;
@@ -272,7 +281,7 @@ function wire() {
       verdict: (key) => {
         const verdict = { A: "agree", D: "disagree", U: "unsure" }[key];
         const isOfRegion = screenName() === "slide" && screen.regions.judge(verdict); // asked last, answered first
-        return isOfRegion || judgeCase(verdict);
+        if (!isOfRegion) judgeCase(verdict);
       },
       step: (key) => step(key === "J" ? 1 : -1),
       row: (key) => worklist.move(key === "J" ? 1 : -1),

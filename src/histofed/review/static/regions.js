@@ -47,11 +47,16 @@ export class RegionTool {
     return this.kind !== null && !this.done;
   }
 
-  /** Answer what is asked of a drawn region; false where nothing is being drawn. */
+  /** What to do with the region before anything else, or null where none is being drawn. */
+  get unfinished() {
+    if (this.kind === null) return null;
+    return this.done ? "Answer for the region first, or press Esc to give it up." : "Finish the region first, or press Esc.";
+  }
+
+  /** Answer what is asked of a drawn region; false where nothing is asked. */
   judge(verdict) {
-    if (this.kind === null) return false;
-    if (this.done) this.#give(verdict);
-    else byId("region-hint").textContent = `Finish the region first, or press Esc. ${HINTS[this.kind]}`;
+    if (this.kind === null || !this.done) return false;
+    this.#give(verdict);
     return true;
   }
 

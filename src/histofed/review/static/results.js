@@ -90,8 +90,8 @@ export async function showResults() {
   try {
     const found = await api.results({ blinded: byId("results-blinded").value });
     if (mine !== turn) return;
-    byId("results-count").textContent =
-      `${found.n_reviewed} of ${plural(found.n_cases, "case")} reviewed by ${plural(found.reviewers.length, "reviewer")}.`;
+    const by = found.n_reviewed ? ` by ${plural(found.reviewers.length, "reviewer")}` : "";
+    byId("results-count").textContent = `${found.n_reviewed} of ${plural(found.n_cases, "case")} reviewed${by}.`;
     const sections = [];
     if (found.reviewers.length) sections.push(agreement(found));
     if (found.pairs.length) sections.push(pairs(found));

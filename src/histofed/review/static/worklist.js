@@ -77,8 +77,7 @@ export class Worklist {
   constructor(hiding) {
     this.hiding = hiding;
     this.offset = 0;
-    this.items = [];
-    this.matching = 0;
+    this.said = []; // what each row shows
     this.turn = 0;
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
     for (const name of FILTERS.slice(1)) {
@@ -118,9 +117,7 @@ export class Worklist {
   }
 
   #show({ cases, n, n_matching: matching, n_reviewed_mine: mine, n_reviewed_any: any }) {
-    this.items = cases;
-    this.matching = matching;
-    byId("cases").replaceChildren(...cases.map((item) => row(item, this.run, this.hiding.of(item))));
+    this.#showRows(cases);
     byId("progress-text").textContent =
       `${mine} of ${n} reviewed by you` + (any > mine ? ` · ${any} by anybody` : "");
     byId("progress").max = Math.max(n, 1);
@@ -135,6 +132,22 @@ export class Worklist {
     byId("page-text").textContent = `${this.offset + 1} to ${last} of ${matching.toLocaleString("en")}`;
     byId("page-back").disabled = this.offset === 0;
     byId("page-on").disabled = last >= matching;
+  }
+
+  /** Show the rows; one that says the same stays, so that neither a click begun on it nor the focus is lost. */
+  #showRows(cases) {
+    const body = byId("cases");
+    cases.forEach((item, i) => {
+      const hidden = this.hiding.of(item);
+      const said = JSON.stringify([item, hidden, this.run.model_digest]);
+      if (this.said[i] === said) return;
+      this.said[i] = said;
+      const made = row(item, this.run, hidden);
+      if (body.children[i]) body.children[i].replaceWith(made);
+      else body.append(made);
+    });
+    while (body.children.length > cases.length) body.lastElementChild.remove();
+    this.said.length = cases.length;
   }
 
   /** Put the focus on a case, or on the first. */
