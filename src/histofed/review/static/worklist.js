@@ -110,7 +110,9 @@ export class Worklist {
       const found = await api.cases({ ...asked, offset: Math.max(offset, 0), limit: AT_ONCE });
       if (mine !== this.turn) return;
       this.offset = Math.max(offset, 0);
-      this.#show(found);
+      const last = AT_ONCE * Math.floor((found.n_matching - 1) / AT_ONCE);
+      if (found.n_matching && this.offset > last) await this.load(last); // fewer match than before
+      else this.#show(found);
     } catch (error) {
       if (mine === this.turn) say(error.message, { problem: true });
     }
@@ -182,9 +184,11 @@ export class Worklist {
 
   /** Choose what was chosen when the page was last loaded, where it is still offered. */
   #restore() {
-    for (const [name, value] of Object.entries(JSON.parse(sessionStorage.getItem(KEPT) ?? "{}"))) {
-      const isOffered = [...(byId(name).options ?? [])].some((option) => option.value === value && !option.hidden);
-      if (name === "find" || isOffered) byId(name).value = value;
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+    byId("find").value = kept.find ?? "";
+    for (const name of FILTERS.slice(1)) {
+      const isOffered = [...byId(name).options].some(({ value, hidden }) => value === kept[name] && !hidden);
+      if (isOffered) byId(name).value = kept[name];
     }
   }
 }
