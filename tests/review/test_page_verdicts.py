@@ -101,6 +101,25 @@ def test_a_comment_that_was_not_sent_waits_for_its_case(tab: Page, reviewer: Any
     reviewer.expect(tab.locator("#comment")).to_have_value("")
 
 
+def test_what_is_written_while_a_verdict_is_sent_stays(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    tab.locator("#go-on").uncheck()
+    waiting: list[Any] = []
+    tab.route("**/api/verdicts", lambda route: waiting.append(route))
+    tab.locator("#comment").fill("a fold")
+    tab.locator("[data-verdict=agree]").click()
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.locator("#comment").fill("a fold, and more")
+    waiting[0].continue_()
+    reviewer.kept("agree, case of P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a fold, and more")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["a fold"]
+    tab.unroute_all(behavior="wait")
+
+
 def test_the_next_case_is_one_that_the_reviewer_has_not_judged(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

@@ -142,6 +142,11 @@ def test_a_reviewer_is_known_again_however_the_name_is_typed(app, ada: Browser) 
     )
 
 
+def test_names_that_differ_in_more_than_capitals_are_two(app) -> None:
+    Browser(app, "Dr. Gro\u00df").say("agree")
+    assert Browser(app, "Dr. Gross").get("/api/session").json()["reviewer"] == "Dr. Gross"
+
+
 def test_reviewers_at_once_lose_nothing(app) -> None:
     browsers = [Browser(app, f"r{i}") for i in range(4)]
     with ThreadPoolExecutor(4) as threads:

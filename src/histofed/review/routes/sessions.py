@@ -60,7 +60,7 @@ def _named(page: Page, given: SignIn) -> str:
     except ReviewError as error:
         raise HTTPException(422, "Please give a name of 1 to 80 letters.") from error
     known = page.store.reviewers()
-    alike = [each for each in known if each.casefold() == name.casefold()]
+    alike = [each for each in known if each.lower() == name.lower()]  # Groß and Gross are two
     return name if name in known or not alike else alike[0]
 
 

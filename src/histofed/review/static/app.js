@@ -38,7 +38,7 @@ const hiding = new Hiding({ onChange: () => worklist.load(0) });
 const worklist = new Worklist(hiding);
 const panel = new CasePanel({
   hiding,
-  onSlide: (slideId) => go({ case: current.patient_id, s: slideId }),
+  onSlide: (slideId) => isDrawing() || go({ case: current.patient_id, s: slideId }),
   onVerdict: judgeCase,
   onWritten: () => (screenName() === "gallery" ? byId("comment").blur() : screen.view.focus()),
 });
@@ -248,8 +248,9 @@ async function judgeCase(verdict) {
     say(`No verdict was given: ${current.patient_id} has only just been opened.`, { brief: true });
     return;
   }
-  const kept = await give({ scope: "case", verdict, comment: panel.comment });
-  if (kept) panel.sent(kept.patient_id);
+  const { comment } = panel;
+  const kept = await give({ scope: "case", verdict, comment });
+  if (kept) panel.sent(kept.patient_id, comment);
   if (!kept || kept.patient_id !== current?.patient_id) return; // not kept, or the reviewer has gone on meanwhile
   if (panel.goesOn && !(await stepCase(1, { todo: true }))) {
     say("Kept. Further down the worklist no case is left for you.", { brief: true });
@@ -286,8 +287,8 @@ function wire() {
       step: (key) => step(key === "J" ? 1 : -1),
       row: (key) => worklist.move(key === "J" ? 1 : -1),
       comment: () => byId("comment").focus(),
-      worklist: () => go({}),
-      results: () => go({ screen: "results" }),
+      worklist: () => isDrawing() || go({}),
+      results: () => isDrawing() || go({ screen: "results" }),
       magnify: (key, i) => screen.view.magnify(MAGNIFICATIONS[i]),
       zoom: (key) => screen.view.zoom({ "-": -1, 0: 0 }[key] ?? 1),
       turn: (key) => screen.turnBy(key === "R" ? 90 : -90),

@@ -97,8 +97,9 @@ export class CasePanel {
     byId("comment").value = "";
   }
 
-  /** A verdict has taken a patient's comment along. */
-  sent(patientId) {
+  /** A verdict has taken a patient's comment along; what was written since stays. */
+  sent(patientId, comment) {
+    if (this.drafts.get(patientId)?.trim() !== comment) return;
     this.drafts.delete(patientId);
     if (this.item?.patient_id === patientId) byId("comment").value = "";
   }
