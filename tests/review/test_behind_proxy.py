@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -41,18 +41,18 @@ def web_server(port: int, *, takes_off: bool) -> Iterator[tuple[str, list[str]]]
             # Whatever the browser says of who it is, is replaced.
             del self.headers["X-Remote-User"]
             headers = {**self.headers, "X-Remote-User": "ada", "X-Forwarded-For": "10.1.2.3"}
-            onward = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            onward.request(self.command, path, body=body, headers=headers)
-            answer = onward.getresponse()
-            content = answer.read()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as onward:
+                onward.request(self.command, path, body=body, headers=headers)
+                answer = onward.getresponse()
+                content = answer.read()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in OF_ONE_LINK | {"content-length"}:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-            onward.close()
+            with suppress(ConnectionError):  # a browser that leaves waits for no tile
+                self.end_headers()
+                self.wfile.write(content)
 
         do_GET = do_POST = do_DELETE = pass_on
 
