@@ -133,6 +133,11 @@ def test_the_next_case_is_one_that_the_reviewer_has_not_judged(
     tab.locator("#reviewed").select_option("todo")
     reviewer.expect(tab.locator("#count")).to_have_text("4 of 6 cases")
     reviewer.expect(tab.locator("#cases .case").first).to_have_text("P-torn")
+    tab.locator(".case").first.click()
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-torn")
+    tab.keyboard.press("k")  # back to what has left the list
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.press("w")
     tab.reload()
     reviewer.expect(tab.locator("#count")).to_have_text("4 of 6 cases")
     assert tab.locator("#reviewed").input_value() == "todo"

@@ -61,6 +61,14 @@ def test_full_agreement_on_few_patients_is_not_certain():
     assert many.low > 0.95
 
 
+def test_who_always_says_the_same_leaves_kappa_without_an_interval():
+    found = cohen_kappa(["a"] * 6, ["a", "b"] * 3)
+    assert found is not None
+    assert found.value == 0
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
 def test_tiles_of_one_patient_are_no_more_than_one_patient():
     alone = share_of_groups([1, 1, 0, 1], ["p"] * 4)
     assert alone.value == 0.75

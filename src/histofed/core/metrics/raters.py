@@ -27,7 +27,8 @@ def cohen_kappa(
     """Return the agreement of two people beyond chance (Cohen 1960), bootstrapped over patients.
 
     1 is full agreement, 0 what chance would give. None where both always say the same one thing:
-    chance alone would agree then. Ends are NaN where more than half of the resamples are like that.
+    chance alone would agree then. Ends are NaN where more than half of the resamples are like that,
+    and where one of them always says the same: kappa is 0 then, whoever is asked.
     Two who agree on every patient agree in every resample too; the low end is then that of Wilson's
     interval of their agreement, beyond the same chance.
 
@@ -52,7 +53,8 @@ def cohen_kappa(
         return None
     draws_R = np.concatenate(draws)
     told_R = draws_R[~np.isnan(draws_R)]
-    if 2 * len(told_R) < len(draws_R) or len(a_P) < 2:
+    is_constant = len({*first_P}) == 1 or len({*second_P}) == 1
+    if 2 * len(told_R) < len(draws_R) or is_constant:
         return Interval(value, math.nan, math.nan)
     if np.array_equal(a_P, b_P):
         chance = float(np.square(hot_PC[a_P].mean(axis=0)).sum())

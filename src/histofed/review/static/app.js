@@ -253,7 +253,7 @@ async function judgeCase(verdict) {
   if (kept) panel.sent(kept.patient_id, comment);
   if (!kept || kept.patient_id !== current?.patient_id) return; // not kept, or the reviewer has gone on meanwhile
   if (panel.goesOn && !(await stepCase(1, { todo: true }))) {
-    say("Kept. Further down the worklist no case is left for you.", { brief: true });
+    say("Kept. No case that you have not judged follows in the worklist.", { brief: true });
   }
 }
 

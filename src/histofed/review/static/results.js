@@ -62,7 +62,7 @@ function agreement({ reviewers }) {
 function pairs({ pairs: found }) {
   const rows = found.map(({ reviewers: [a, b], n, kappa, low, high }) => [
     `${a} and ${b}`, n,
-    known(kappa) ? withEnds(kappa, low, high, twoDigits, "too few cases for an interval") : "too few cases",
+    known(kappa) ? withEnds(kappa, low, high, twoDigits, "no interval: too few cases, or always the same verdict") : "too few cases",
     known(kappa) ? bar(kappa, low, high, -1) : "",
   ]);
   const note = "Cohen's kappa: 1 is full agreement, 0 what chance would give, below 0 less than that.";

@@ -9,6 +9,7 @@ const AT_ONCE = 100; // rows of a page: the screen stays quick with ten thousand
 const TYPING_PAUSE_MS = 200;
 const MARKS = { agree: "✓", disagree: "✗", unsure: "?" };
 const FILTERS = ["find", "order", "site", "reviewed"];
+const LEAVING = ["todo", "nobody"]; // a case leaves these as it is judged; one must still find back to it
 const KEPT = "histofed-worklist"; // by the browser, until its tab is closed
 
 function bar(fraction) {
@@ -168,8 +169,11 @@ export class Worklist {
 
   /** The case after (1) or before (-1) another in the list as it is filtered, or null; `todo` passes over one's own. */
   async neighbour(patientId, by, { todo = false } = {}) {
-    const found = await api.neighbour({ ...this.#asked, patient_id: patientId, by, todo });
-    if (found) this.offset = AT_ONCE * Math.floor(found.place / AT_ONCE); // who comes back sees it
+    const asked = this.#asked;
+    const leadsBack = by < 0 && LEAVING.includes(asked.reviewed);
+    if (leadsBack) asked.reviewed = "any";
+    const found = await api.neighbour({ ...asked, patient_id: patientId, by, todo });
+    if (found && !leadsBack) this.offset = AT_ONCE * Math.floor(found.place / AT_ONCE); // who returns sees it
     return found?.patient_id ?? null;
   }
 
