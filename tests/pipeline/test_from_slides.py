@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from histofed.io.pyramid import write_pyramid
 from histofed.io.runs import RunFolder, read_json, write_json
 from histofed.io.store import FeatureStore, ScoreStore
 from histofed.pipeline.review import review_data
+from histofed.review.access import reviewer_of_token
+from histofed.review.store import ReviewStore
 
 N_PATIENTS = 12
 
@@ -147,6 +150,20 @@ def test_a_run_of_other_options_names_the_option_and_the_version(run, tmp_path):
         StoreError, match=r"not those of histofed .*update_dtype.*version that made"
     ):
         review_data(RunFolder(tmp_path), "federated")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_invited_reviewer_is_let_in_by_the_next_command(run, capsys, tmp_path, elsewhere):
+    file = tmp_path / "own.sqlite"
+    own = [f"reviews={file}"] if elsewhere else []
+    assert main(["review", "invite", f"run={run.path}", "reviewer=Ada", *own]) == 0
+    said = capsys.readouterr().out
+    words = ["histofed", "review", f"run={run.path}", "access=token", *own]
+    assert " ".join(words) in " ".join(said.split())
+    token = re.search(r"token\s+(\S{43})", said)
+    store = ReviewStore(file if elsewhere else run.path / "reviews.sqlite")
+    assert token is not None
+    assert reviewer_of_token(store, token[1]) == "Ada"
 
 
 def test_what_is_not_there_is_refused(run, capsys, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from histofed.review.store import ReviewStore
 
@@ -82,6 +82,30 @@ def test_a_quick_finger_draws_a_box_and_leaves_the_slide_where_it_is(
     reviewer.expect(tab.locator("[data-region=agree]")).to_be_visible()
     tab.wait_for_timeout(1500)
     assert tab.evaluate("histofed.view.place()") == before
+
+
+def test_fingers_get_no_keyboard_over_the_answers(
+    browser: Browser, page: str, reviewer_at: Any
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 768, "height": 1024}, has_touch=True, is_mobile=True
+    )
+    tab = context.new_page()
+    tab.goto(page)
+    tab.locator("#entry-later").tap()
+    reviewer = reviewer_at(tab)
+    reviewer.open_patient("P-sure")
+    tab.locator("#draw-polygon").tap()
+    tab.wait_for_timeout(400)
+    box = tab.locator("#viewer").bounding_box()
+    assert box is not None
+    for dx, dy in ((-60, -40), (60, -40), (0, 50)):
+        tab.touchscreen.tap(box["x"] + box["width"] / 2 + dx, box["y"] + box["height"] / 2 + dy)
+        tab.wait_for_timeout(450)
+    tab.locator("#region-finish").tap()
+    reviewer.expect(tab.locator("[data-region=agree]")).to_be_focused()
+    reviewer.keep("touch-region")
+    context.close()
 
 
 def test_a_region_is_drawn_with_keys(tab: Page, reviewer: Any, store: ReviewStore, me: str) -> None:

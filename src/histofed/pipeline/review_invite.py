@@ -25,6 +25,7 @@ def run(config: ReviewInviteConfig) -> int:
         "token": token,
         "for": f"{config.reviewer}, {config.valid_days} days; it cannot be shown again",
     }
-    following = f"histofed review run={config.run} access=token"
+    elsewhere = f" reviews={config.reviews}" if config.reviews else ""
+    following = f"histofed review run={config.run} access=token{elsewhere}"
     terminal.closing("invite", facts, next_command=following)
     return 0

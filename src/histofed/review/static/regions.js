@@ -143,8 +143,10 @@ export class RegionTool {
     this.done = true;
     this.view.outlines.showDraft(this.region, true);
     this.#show();
-    // Only now: the viewer takes the focus with each click, and letters there give verdicts.
-    setTimeout(() => byId("region-comment").focus());
+    // Only now: the viewer takes the focus with each click. Fingers would get a keyboard over the answers.
+    const byFinger = matchMedia("(pointer: coarse)").matches;
+    const next = byFinger ? byId("region").querySelector("[data-region]") : byId("region-comment");
+    setTimeout(() => next.focus());
   }
 
   #isSlip(...corners) {
