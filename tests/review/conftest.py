@@ -262,6 +262,7 @@ class Reviewer:
     def kept(self, words: str) -> None:
         """Expect the page to say that a verdict was kept."""
         self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")
+        self.tab.wait_for_timeout(300)  # sooner it would be a key struck twice
 
     def wait_until(self, condition: str) -> None:
         """Poll from outside: the page's own policy forbids playwright's polling inside it."""

@@ -72,7 +72,9 @@ def test_a_slip_of_the_hand_is_no_second_verdict(
     tab.keyboard.up("d")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
     tab.keyboard.press("d")
-    reviewer.expect(tab.locator("#status")).to_contain_text("No verdict was given: P-two has only")
+    reviewer.expect(tab.locator("#status")).to_contain_text(
+        "No verdict was given: the case has only"
+    )
     reviewer.wait_for_slide()
     tab.wait_for_timeout(600)
     tab.locator("[data-verdict=agree]").dblclick()
@@ -99,6 +101,46 @@ def test_a_comment_that_was_not_sent_waits_for_its_case(tab: Page, reviewer: Any
     reviewer.kept("agree, case of P-close")
     reviewer.open_patient("P-close")
     reviewer.expect(tab.locator("#comment")).to_have_value("")
+
+
+def test_who_writes_while_a_verdict_is_sent_is_not_taken_to_the_next_case(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """Its letters would be verdicts there."""
+    reviewer.open_patient("P-close")
+    waiting: list[Any] = []
+    tab.route("**/api/verdicts", lambda route: waiting.append(route))
+    tab.keyboard.press("u")
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.keyboard.press("m")
+    tab.keyboard.type("a du")
+    waiting[0].continue_()
+    reviewer.kept("unsure, case of P-close")
+    tab.keyboard.type("ct")
+    tab.wait_for_timeout(600)
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a duct")
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["unsure"]
+    tab.unroute_all(behavior="wait")
+
+
+def test_a_key_struck_twice_is_one_verdict(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    tab.locator("#go-on").uncheck()
+    tab.keyboard.press("a")
+    tab.wait_for_timeout(120)
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("[data-verdict=agree]")).to_have_attribute("aria-pressed", "true")
+    tab.wait_for_timeout(600)
+    tab.locator("[data-verdict=disagree]").focus()
+    for _ in range(5):
+        tab.keyboard.down("Enter")
+    tab.keyboard.up("Enter")
+    reviewer.kept("disagree, case of P-close")
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["agree", "disagree"]
 
 
 def test_what_is_written_while_a_verdict_is_sent_stays(

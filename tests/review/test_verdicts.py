@@ -142,6 +142,16 @@ def test_a_reviewer_is_known_again_however_the_name_is_typed(app, ada: Browser) 
     )
 
 
+def test_reviewers_are_one_before_either_has_judged(app) -> None:
+    Browser(app, "Nora Fresh")
+    assert Browser(app, "nora fresh").get("/api/session").json()["reviewer"] == "Nora Fresh"
+
+
+def test_the_label_is_not_found_it_may_be_hidden(ada: Browser) -> None:
+    assert ada.get("/api/cases?find=wild type").json()["n_matching"] == 0
+    assert ada.get("/api/cases?find=south").json()["n_matching"] == 2
+
+
 def test_names_that_differ_in_more_than_capitals_are_two(app) -> None:
     Browser(app, "Dr. Gro\u00df").say("agree")
     assert Browser(app, "Dr. Gross").get("/api/session").json()["reviewer"] == "Dr. Gross"

@@ -155,6 +155,11 @@ class Sessions:
                 self._signed_in.popitem(last=False)
         return cookie
 
+    def reviewers(self) -> list[str]:
+        """Return who is signed in, by name."""
+        with self._lock:
+            return sorted({who.reviewer for who, _ in self._signed_in.values()})
+
     def sign_out(self, cookie: str) -> None:
         """Forget a session."""
         with self._lock:

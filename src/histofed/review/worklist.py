@@ -33,7 +33,7 @@ class Wanted:
         Only those with no verdict of who asks (``todo``), of nobody, with one of theirs (``mine``),
         or with verdicts that differ; ``any`` for all.
     find
-        Only with this text in the names of patient, site or slides, or in the label.
+        Only with this text in the names of patient, site or slides.
     offset, limit
         Which part of those that match is answered.
     """
@@ -173,7 +173,7 @@ def latest(rows: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
 
 
 def _text(case: Case) -> str:
-    words = [case.patient_id, case.site, case.label or "", *case.slide_ids]
+    words = [case.patient_id, case.site, *case.slide_ids]  # not the label: it may be hidden
     return " ".join(words).lower()
 
 

@@ -72,7 +72,10 @@ def may_write(request: Request) -> None:
     sessions = page_of(request).sessions
     token = request.headers.get("X-Review-Token", "")
     if not sessions.may_write(request.state.cookie, token):
-        raise HTTPException(403, "The server was started again since this page was opened.")
+        raise HTTPException(
+            403,
+            "The server was started again, or somebody else signed in, since this page was opened.",
+        )
 
 
 ThePage = Annotated[Page, Depends(page_of)]

@@ -16,6 +16,7 @@ import { Worklist } from "./worklist.js";
 
 const REMEMBER_MS = 250;
 const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
+const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
 
 let run = null; // what the server says of the run
 let current = null; // the case that is open
@@ -23,6 +24,9 @@ let since = 0; // when it was opened
 let looked = null; // which patient's slide has been shown, or could not be, and when
 let turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
 let giving = false;
+let given = -Infinity; // when a verdict was last given
+let goingOn = false; // the next case is being looked for
+let acts = 0; // counts keys and clicks: who has gone on meanwhile is not taken elsewhere
 let remembering;
 
 const session = new Session({
@@ -32,6 +36,7 @@ const session = new Session({
     worklist.forget();
     screen.close("");
     show("nothing");
+    location.replace(location.pathname); // nothing of what was shown stays in the page
   },
 });
 const hiding = new Hiding({ onChange: () => worklist.load(0) });
@@ -147,6 +152,7 @@ async function openCase(asked, mine) {
     if (asked.view === "gallery") openGallery();
   } catch (error) {
     if (mine !== turn) return;
+    history.replaceState(null, "", "#"); // so that the case can be asked for again
     show("worklist");
     await worklist.load();
     say(error.message, { problem: true });
@@ -217,8 +223,11 @@ function asSeen() {
 
 /** Send a verdict; resolves to the row that was kept, or null. */
 async function give(part) {
-  if (giving) return null;
-  giving = true;
+  if (giving || performance.now() - given < TWICE_MS) {
+    say(giving ? "No verdict was given: the last one is still being sent." : "No second verdict was given.", { brief: true });
+    return null;
+  }
+  [giving, given] = [true, performance.now()];
   try {
     const verdict = { ...asSeen(), ...part };
     if (!(await session.known())) return null; // asking begins the page again: what was seen is noted before
@@ -240,21 +249,27 @@ async function give(part) {
 }
 
 /** Whether the case has been open long enough for a verdict to be meant for it. */
-const mayJudge = () => looked !== null && looked.patientId === current?.patient_id && performance.now() - looked.at >= LOOK_MS;
+function mayJudge() {
+  const isHere = !goingOn && address.read(location.hash).case === current?.patient_id;
+  return isHere && looked?.patientId === current.patient_id && performance.now() - looked.at >= LOOK_MS;
+}
 
 async function judgeCase(verdict) {
   if (isDrawing()) return;
   if (!mayJudge()) {
-    say(`No verdict was given: ${current.patient_id} has only just been opened.`, { brief: true });
+    say("No verdict was given: the case has only just been opened.", { brief: true });
     return;
   }
-  const { comment } = panel;
+  const [{ comment }, before] = [panel, acts];
   const kept = await give({ scope: "case", verdict, comment });
   if (kept) panel.sent(kept.patient_id, comment);
-  if (!kept || kept.patient_id !== current?.patient_id) return; // not kept, or the reviewer has gone on meanwhile
-  if (panel.goesOn && !(await stepCase(1, { todo: true }))) {
+  if (!kept || kept.patient_id !== current?.patient_id || acts !== before) return; // or the reviewer has gone on meanwhile
+  if (!panel.goesOn) return;
+  goingOn = true;
+  if (!(await stepCase(1, { todo: true }))) {
     say("Kept. No case that you have not judged follows in the worklist.", { brief: true });
   }
+  goingOn = false;
 }
 
 function wire() {
@@ -276,7 +291,11 @@ function wire() {
     );
   });
   window.addEventListener("hashchange", route);
-  window.addEventListener("beforeunload", (event) => panel.hasDrafts && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => (panel.hasDrafts || screen.regions.unfinished) && event.preventDefault());
+  document.querySelector(".masthead nav").addEventListener("click", (event) => isDrawing() && event.preventDefault());
+  for (const kind of ["keydown", "pointerdown"]) {
+    document.addEventListener(kind, ({ repeat, target }) => { acts += !repeat && !target.closest?.("dialog"); }, { capture: true });
+  }
   listen(
     {
       verdict: (key) => {

@@ -117,7 +117,7 @@ export class Gallery {
     this.given = [kept, ...this.given];
     this.#press(card, verdict);
     this.#count();
-    next?.focus();
+    if (byId("tiles").contains(document.activeElement)) next?.focus(); // not from a comment begun meanwhile
   }
 
   #press(card, verdict) {

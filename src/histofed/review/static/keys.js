@@ -54,6 +54,8 @@ function belongsToControl(event) {
 /** `actions[name](key, index of the key among its fellows)`; `screen()` names what is shown. */
 export function listen(actions, screen) {
   document.addEventListener("keydown", (event) => {
+    const isHeld = event.repeat && event.key === "Enter" && event.target.closest?.("[data-verdict], [data-region], [data-tile-verdict]");
+    if (isHeld) event.preventDefault(); // a button that is held gives one verdict
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]") || belongsToControl(event)) return;
     const name = nameOf(event);

@@ -2,7 +2,7 @@
 //
 // With the keys, the arrows move the slide under a cross in the middle and Enter sets a corner there.
 
-import { byId } from "./dom.js";
+import { byId, say } from "./dom.js";
 
 const LEAST_PX = 4; // of the screen: a box that is narrower was a slip
 
@@ -49,7 +49,7 @@ export class RegionTool {
 
   /** What to do with the region before anything else, or null where none is being drawn. */
   get unfinished() {
-    if (this.kind === null) return null;
+    if (this.kind === null || this.isSent) return null;
     return this.done ? "Answer for the region first, or press Esc to give it up." : "Finish the region first, or press Esc.";
   }
 
@@ -62,11 +62,15 @@ export class RegionTool {
 
   start(kind) {
     if (!this.view.image) return;
+    if (this.done && this.unfinished) {
+      say(this.unfinished, { brief: true });
+      return;
+    }
     if (this.kind === kind) {
       this.stop();
       return;
     }
-    Object.assign(this, { kind, points: [], corner: null, region: null, done: false });
+    Object.assign(this, { kind, points: [], corner: null, region: null, done: false, isSent: false });
     byId("region-comment").value = "";
     this.#show();
     this.view.focus();
@@ -169,7 +173,10 @@ export class RegionTool {
 
   async #give(verdict) {
     const { region } = this;
+    this.isSent = true;
     const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
-    if (kept && region === this.region) this.stop(); // or another was begun meanwhile
+    if (region !== this.region) return; // another was begun meanwhile
+    this.isSent = false;
+    if (kept) this.stop();
   }
 }

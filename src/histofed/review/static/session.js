@@ -31,7 +31,8 @@ export class Session {
       if (!this.mayLook) event.preventDefault();
     });
     byId("entry").addEventListener("close", () => {
-      this.settle?.(this.changed.then(() => this.reviewer !== null));
+      if (!this.mayLook) byId("entry").showModal(); // some browsers let a second Esc through
+      else this.settle?.(this.changed.then(() => this.reviewer !== null));
     });
     byId("who").addEventListener("click", () => this.#change());
     byId("leaving").addEventListener("close", () => byId("leaving").returnValue === "leave" && this.#leave());
@@ -43,8 +44,10 @@ export class Session {
   }
 
   async start() {
+    const before = this.reviewer;
     this.#take(await api.session());
     if (this.reviewer === null && this.access !== "proxy") await this.ask();
+    else if (before !== null && before !== this.reviewer) await this.onChange(); // in another tab of this browser
   }
 
   /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
@@ -109,6 +112,5 @@ export class Session {
       return;
     }
     this.onLeave();
-    await this.ask();
   }
 }

@@ -73,6 +73,16 @@ function row(item, run, hidden) {
   );
 }
 
+/** What was kept as text; nothing where somebody else wrote there. */
+function read(text) {
+  try {
+    const found = JSON.parse(text);
+    return found !== null && typeof found === "object" && !Array.isArray(found) ? found : {};
+  } catch {
+    return {};
+  }
+}
+
 export class Worklist {
   /** `hiding` knows of which cases the label and others' verdicts are hidden. */
   constructor(hiding) {
@@ -188,7 +198,7 @@ export class Worklist {
 
   /** Choose what was chosen when the page was last loaded, where it is still offered. */
   #restore() {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+    const kept = read(sessionStorage.getItem(KEPT));
     byId("find").value = kept.find ?? "";
     for (const name of FILTERS.slice(1)) {
       const isOffered = [...byId(name).options].some(({ value, hidden }) => value === kept[name] && !hidden);
