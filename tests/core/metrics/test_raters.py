@@ -90,18 +90,17 @@ def test_four_tiles_of_two_patients_are_not_certain():
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("alikeness", [0.05, 0.3])
-def test_the_interval_holds_the_share_of_all_patients(share, alikeness):
-    """Tiles of 10 patients each, whose shares are drawn from a beta distribution."""
+@pytest.mark.parametrize("sizes", [[5] * 10, [20, 1, 1, 1, 1, 1], [40, 1, 1, 1], [20, 10, 5, 5, 1]])
+def test_the_interval_holds_the_share_of_all_patients(share, alikeness, sizes):
+    """Tiles of patients whose shares are drawn from a beta distribution; one may have most."""
     generator = np.random.default_rng(5)
     ends = np.array([share, 1 - share]) * (1 - alikeness) / alikeness
-    groups = np.repeat(np.arange(10), 5).astype(str)
-    held = [
-        found.low <= share <= found.high
-        for _ in range(300)
-        for found in [
-            share_of_groups(generator.binomial(1, np.repeat(generator.beta(*ends, 10), 5)), groups)
-        ]
-    ]
+    groups = np.repeat(np.arange(len(sizes)), sizes).astype(str)
+    held = []
+    for _ in range(300):
+        of_group = generator.beta(*ends, len(sizes))
+        found = share_of_groups(generator.binomial(1, np.repeat(of_group, sizes)), groups)
+        held.append(found.low <= share <= found.high)
     assert np.mean(held) > 0.93
 
 

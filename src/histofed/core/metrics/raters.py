@@ -68,8 +68,9 @@ def share_of_groups(values_P: ArrayLike, groups_P: ArrayLike, *, level: float = 
 
     Wilson's interval at the effective number of values (Korn and Graubard 1998; Dean and Pagano
     2015): as many as would tell as much if none had company, judged by how groups differ. Where all
-    values are the same nothing can be judged so; then each group counts as one value. Ends are NaN
-    with fewer than two groups.
+    values are the same nothing can be judged so; then each group counts as one value. Groups of
+    uneven size count as fewer (Kish 1965): one that has most of the values says most of what is
+    known. Ends are NaN with fewer than two groups.
 
     Parameters
     ----------
@@ -89,14 +90,16 @@ def share_of_groups(values_P: ArrayLike, groups_P: ArrayLike, *, level: float = 
     share, n_groups = float(values.mean()), int(group_P.max()) + 1
     if n_groups < 2:
         return Interval(share, math.nan, math.nan)
-    n_effective = float(n_groups)
+    sizes_G = np.bincount(group_P)
+    n_even = float(sizes_G.sum() ** 2 / np.square(sizes_G).sum())
+    n_effective = n_even
     if 0 < share < 1:
         sums_G = np.bincount(group_P, weights=values - share)
         variance = n_groups / (n_groups - 1) * float(sums_G @ sums_G) / len(values) ** 2
         alone = share * (1 - share)
         n_alike = min(alone / variance, len(values)) if variance > 0 else len(values)
         # The variance is itself known from few groups only.
-        quantiles = two_sided_z(level) / float(stats.t.ppf((1 + level) / 2, n_groups - 1))
+        quantiles = two_sided_z(level) / float(stats.t.ppf((1 + level) / 2, n_even - 1))
         n_effective = n_alike * quantiles**2
     return wilson(share * n_effective, n_effective, level=level)
 
