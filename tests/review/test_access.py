@@ -184,6 +184,19 @@ def test_a_session_does_not_outlive_its_token(own_store) -> None:
     assert not Invitations(own_store).hold("old")
 
 
+def test_what_one_wrote_is_not_kept_under_another(client_of) -> None:
+    """The web server in front may come to name somebody else while the page is open."""
+    behind = client_of("proxy", proxies=(PROXY,), address=PROXY, base="https://review.example")
+    csrf = behind.get("/api/session", headers={"X-Remote-User": "alice"}).json()["csrf"]
+    statuses = {
+        who: behind.post(
+            "/api/verdicts", json={}, headers={"X-Remote-User": who, "X-Review-Token": csrf}
+        ).status_code
+        for who in ("alice", "bob")
+    }
+    assert statuses == {"alice": 422, "bob": 403}  # alice's is only incomplete
+
+
 def test_the_web_server_in_front_is_believed_from_its_address_alone(client_of) -> None:
     https = "https://review.hospital.example"
     behind = client_of("proxy", proxies=(PROXY,), address=PROXY, base=https)

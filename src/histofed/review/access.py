@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import json
 import math
 import secrets
 import threading
@@ -135,14 +136,18 @@ class Sessions:
         """Return a cookie that nobody guesses."""
         return secrets.token_urlsafe(32)
 
-    def csrf(self, cookie: str) -> str:
-        """Return what this browser's writes must bring along."""
-        return hmac.new(self._secret, b"csrf" + cookie.encode(), hashlib.sha256).hexdigest()
+    def csrf(self, cookie: str, reviewer: str | None) -> str:
+        """Return what this browser's writes must bring along, for as long as it is who it is."""
+        said = json.dumps([cookie, reviewer]).encode()
+        return hmac.new(self._secret, b"csrf" + said, hashlib.sha256).hexdigest()
 
-    def may_write(self, cookie: str, token: str) -> bool:
-        """Whether a write comes from this server's own page; compared in constant time."""
+    def may_write(self, cookie: str, token: str, reviewer: str | None) -> bool:
+        """Whether a write comes from this server's own page, as it was made for this reviewer.
+
+        Compared in constant time.
+        """
         return bool(cookie) and hmac.compare_digest(
-            self.csrf(cookie).encode(), token.encode(errors="replace")
+            self.csrf(cookie, reviewer).encode(), token.encode(errors="replace")
         )
 
     def sign_in(self, reviewer: str, *, token_sha256: str = "") -> str:

@@ -71,7 +71,7 @@ def may_write(request: Request) -> None:
     """
     sessions = page_of(request).sessions
     token = request.headers.get("X-Review-Token", "")
-    if not sessions.may_write(request.state.cookie, token):
+    if not sessions.may_write(request.state.cookie, token, reviewer_of(request)):
         raise HTTPException(
             403,
             "The server was started again, or somebody else signed in, since this page was opened.",

@@ -83,7 +83,7 @@ def _answer(request: Request, page: Page, cookie: str, reviewer: str | None) -> 
     content: dict[str, Any] = {
         "access": page.access.kind,
         "reviewer": reviewer,
-        "csrf": page.sessions.csrf(cookie),
+        "csrf": page.sessions.csrf(cookie, reviewer),
     }
     answer = JSONResponse(content)
     if cookie != request.state.cookie:
