@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,84 @@ def test_keys_answer_what_is_asked_of_a_region_before_the_case(
     assert [(row["scope"], row["verdict"]) for row in store.rows(reviewer=me)] == [
         ("region", "disagree")
     ]
+
+
+def test_a_region_waits_for_its_answer_wherever_the_reviewer_goes(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    asked: list[str] = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    reviewer.open_patient("P-sure")
+    draw_box(tab, reviewer)
+    tab.keyboard.type("a fold")
+    tab.locator("#comment").focus()
+    tab.keyboard.press("Escape")  # leaves the comment on the case, and nothing else
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("a fold")
+    for way in ("#to-worklist", "#to-results"):
+        tab.locator(way).click()
+        reviewer.expect(tab.locator("#status")).to_contain_text("Answer for the region first")
+    for kind in ("rectangle", "polygon"):
+        tab.locator(f"#draw-{kind}").click()
+    tab.go_back()
+    reviewer.expect(tab.locator(".case").first).to_be_visible()
+    for key, screen in (("s", "#results"), ("w", "#worklist")):  # there is nothing to answer here
+        tab.keyboard.press(key)
+        reviewer.expect(tab.locator(screen)).to_be_visible()
+    with contextlib.suppress(Exception):  # who is asked stays
+        tab.goto(tab.url.split("#")[0] + "?again", timeout=3000)
+    assert asked == ["beforeunload"]
+    reviewer.open_patient("P-close")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("a fold")
+    reviewer.expect(tab.locator("#region-hint")).to_contain_text("heat map fit what you see here")
+    reviewer.keep("region-waits")
+    tab.locator("[data-region=unsure]").click()
+    reviewer.kept("unsure, region")
+    (row,) = store.rows(reviewer=me)
+    assert (row["scope"], row["comment"], len(row["region"])) == ("region", "a fold", 4)
+    reviewer.open_patient("P-close")
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+
+
+def test_a_region_whose_verdict_is_on_its_way_is_not_given_up(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    draw_box(tab, reviewer)
+    waiting: list[Any] = []
+    tab.route("**/api/verdicts", lambda route: waiting.append(route))
+    tab.locator("[data-region=disagree]").click()
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.keyboard.press("Escape")
+    reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
+    reviewer.expect(tab.locator("#region-comment")).to_be_visible()
+    waiting[0].continue_()
+    reviewer.kept("disagree, region")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["disagree"]
+    tab.unroute_all(behavior="wait")
+
+
+def test_a_region_outlives_the_server(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    draw_box(tab, reviewer)
+    tab.keyboard.type("seen")
+    tab.context.clear_cookies()  # sessions live in memory: a server that begins anew knows none
+    tab.locator("[data-region=agree]").click()
+    reviewer.expect(tab.locator("#entry")).to_be_visible()
+    tab.locator("#entry-text").fill(me)
+    tab.keyboard.press("Enter")
+    reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+    reviewer.wait_for_slide()
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("seen")
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["seen"]
 
 
 def test_the_picture_holds_the_regions_and_says_the_turn(tab: Page, reviewer: Any) -> None:

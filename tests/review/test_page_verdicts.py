@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import urllib.request
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from histofed.review import colourmaps
+from histofed.review.store import Verdict
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -183,6 +185,38 @@ def test_the_next_case_is_one_that_the_reviewer_has_not_judged(
     tab.reload()
     reviewer.expect(tab.locator("#count")).to_have_text("4 of 6 cases")
     assert tab.locator("#reviewed").input_value() == "todo"
+
+
+def test_a_case_that_is_opened_again_shows_what_was_said_meanwhile(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#go-on").uncheck()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case of P-sure")
+    tab.keyboard.press("w")
+    reviewer.expect(tab.locator(".case").first).to_be_visible()
+    (row,) = store.rows(reviewer=me)
+    names = (each.name for each in fields(Verdict))
+    store.add(Verdict(**{name: row[name] for name in names} | {"reviewer": "Dr Meanwhile"}))
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#history")).to_contain_text("Dr Meanwhile")
+
+
+def test_a_case_without_slides_says_so_for_as_long_as_it_is_open(tab: Page, reviewer: Any) -> None:
+    tab.locator(".case", has_text="P-none").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("no slide to show")
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#status")).not_to_contain_text("no slide to show")
+
+
+def test_a_case_that_failed_once_can_be_asked_for_again(tab: Page, reviewer: Any) -> None:
+    failed = {"detail": "The server failed; its log says why."}
+    tab.route("**/api/cases/P-two", lambda route: route.fulfill(status=503, json=failed))
+    tab.locator(".case", has_text="P-two").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("The server failed")
+    tab.unroute_all(behavior="wait")
+    reviewer.open_patient("P-two")
 
 
 def test_a_verdict_that_is_not_kept_is_told(

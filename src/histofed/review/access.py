@@ -20,6 +20,7 @@ import hmac
 import ipaddress
 import json
 import math
+import re
 import secrets
 import threading
 import time
@@ -50,6 +51,9 @@ ASKED_S = 5.0
 """So much later, at most, a token that was replaced opens nothing any more."""
 
 MAX_NAME = 80
+
+UNSEEN = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+"""Letters that count as printable and show nothing: fillers of Hangul, and empty braille."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +164,6 @@ class Sessions:
                 self._signed_in.popitem(last=False)
         return cookie
 
-    def reviewers(self) -> list[str]:
-        """Return who is signed in, by name."""
-        with self._lock:
-            return sorted({who.reviewer for who, _ in self._signed_in.values()})
-
     def sign_out(self, cookie: str) -> None:
         """Forget a session."""
         with self._lock:
@@ -183,6 +182,24 @@ class Sessions:
     def _key(self, cookie: str) -> bytes:
         # Looked up by its hash: how long that takes tells nothing of the cookie.
         return hmac.digest(self._secret, cookie.encode(errors="replace"), "sha256")
+
+
+class Names:
+    """One name for one person, in whatever capitals it is typed or sent; Groß and Gross are two."""
+
+    def __init__(self, store: ReviewStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._one: dict[str, str] = {}
+
+    def one(self, name: str) -> str:
+        """Return the name under which somebody was first known, to this process or the store."""
+        with self._lock:
+            if name not in self._one:
+                known = {*self._store.reviewers(), *self._one.values()}
+                alike = sorted(each for each in known if each.lower() == name.lower())
+                self._one[name] = name if name in known or not alike else alike[0]
+            return self._one[name]
 
 
 class Patience:
@@ -274,10 +291,10 @@ def checked_name(name: str) -> str:
     Raises
     ------
     ReviewError
-        It is empty, too long, or holds what cannot be printed.
+        It is empty, too long, or holds what cannot be printed or seen.
     """
     name = unicodedata.normalize("NFC", " ".join(name.split()))
-    if not name or len(name) > MAX_NAME or not name.isprintable():
+    if not name or len(name) > MAX_NAME or not name.isprintable() or UNSEEN.search(name):
         msg = (
             f"a reviewer's name has 1 to {MAX_NAME} letters that can be printed; got {name[:90]!r}"
         )

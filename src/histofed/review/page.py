@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from histofed.errors import ReviewError
-from histofed.review.access import Access, Invitations, Patience, Sessions
+from histofed.review.access import Access, Invitations, Names, Patience, Sessions
 from histofed.review.pictures import Pictures
 from histofed.review.pool import SlidePool
 from histofed.review.scored import ScoreReader
@@ -48,6 +48,7 @@ class Page:
         name = hashlib.sha256(str(store.path.resolve()).encode()).hexdigest()[:8]
         self.cookie_name = f"histofed_review_{name}"
         self.sessions = Sessions()
+        self.names = Names(store)
         self.patience = Patience()
         self.invitations = Invitations(store)
         self.pool = SlidePool(site.slides)

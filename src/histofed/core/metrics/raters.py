@@ -10,7 +10,7 @@ from scipy import stats
 
 from histofed.core.metrics.inputs import check_groups
 from histofed.core.metrics.intervals import Interval, two_sided_z, wilson
-from histofed.core.metrics.resampling import percentile, resamples
+from histofed.core.metrics.resampling import percentile
 from histofed.errors import CohortError
 
 if TYPE_CHECKING:
@@ -43,21 +43,22 @@ def cohen_kappa(
         raise CohortError(msg)
     names, codes = np.unique([*first_P, *second_P], return_inverse=True)
     a_P, b_P = codes.reshape(2, -1)
-    hot_PC = np.eye(len(names))
-    draws = [
-        _kappa(counts_RP, hot_PC[a_P], hot_PC[b_P])
-        for counts_RP in resamples(np.zeros(len(a_P)), n_resamples, seed)
-    ]
-    value = float(_kappa(np.ones((1, len(a_P))), hot_PC[a_P], hot_PC[b_P])[0])
+    counts_CC = np.zeros((len(names), len(names)))
+    np.add.at(counts_CC, (a_P, b_P), 1)
+    value = float(_kappa(counts_CC[None])[0])
     if math.isnan(value):
         return None
-    draws_R = np.concatenate(draws)
+    # Kappa sees a patient by both answers only, so their counts are drawn instead of patients.
+    counts_RC = np.random.default_rng(seed).multinomial(
+        len(a_P), counts_CC.ravel() / len(a_P), n_resamples
+    )
+    draws_R = _kappa(counts_RC.reshape(-1, *counts_CC.shape))
     told_R = draws_R[~np.isnan(draws_R)]
     is_constant = len({*first_P}) == 1 or len({*second_P}) == 1
     if 2 * len(told_R) < len(draws_R) or is_constant:
         return Interval(value, math.nan, math.nan)
     if np.array_equal(a_P, b_P):
-        chance = float(np.square(hot_PC[a_P].mean(axis=0)).sum())
+        chance = float(np.square(counts_CC.sum(axis=0) / len(a_P)).sum())
         agreed = wilson(len(a_P), len(a_P))
         return Interval(value, (agreed.low - chance) / (1 - chance), value)
     return percentile(value, told_R)
@@ -104,11 +105,12 @@ def share_of_groups(values_P: ArrayLike, groups_P: ArrayLike, *, level: float = 
     return wilson(share * n_effective, n_effective, level=level)
 
 
-def _kappa(counts_RP: Floats, first_PC: Floats, second_PC: Floats) -> Floats:
-    """Return the kappa of every resample ``(R,)``; NaN where chance alone agrees."""
-    n_R = counts_RP.sum(axis=1)
-    agreed_R = counts_RP @ (first_PC * second_PC).sum(axis=1) / n_R
-    chance_R = ((counts_RP @ first_PC) * (counts_RP @ second_PC)).sum(axis=1) / n_R**2
+def _kappa(counts_RCC: ArrayLike) -> Floats:
+    """Return the kappa ``(R,)`` of tables of both answers; NaN where chance alone agrees."""
+    parts_RCC = np.asarray(counts_RCC, dtype=np.float64)
+    parts_RCC = parts_RCC / parts_RCC.sum(axis=(1, 2), keepdims=True)
+    agreed_R = np.trace(parts_RCC, axis1=1, axis2=2)
+    chance_R = (parts_RCC.sum(axis=1) * parts_RCC.sum(axis=2)).sum(axis=1)
     beyond_R = 1 - chance_R
     told = beyond_R > 1e-12
     return np.where(told, (agreed_R - chance_R) / np.where(told, beyond_R, 1), np.nan)

@@ -38,8 +38,12 @@ def reviewer_of(request: Request) -> str | None:
     found: SignedIn | None = request.state.signed_in
     if found is None:
         return None
-    is_void = found.token_sha256 and not page_of(request).invitations.hold(found.token_sha256)
-    return None if is_void else found.reviewer
+    page = page_of(request)
+    is_void = found.token_sha256 and not page.invitations.hold(found.token_sha256)
+    if is_void:
+        return None
+    # Who was invited has one name; web servers send it as it was typed.
+    return page.names.one(found.reviewer) if page.access.kind == "proxy" else found.reviewer
 
 
 def may_read(request: Request) -> str | None:

@@ -59,9 +59,7 @@ def _named(page: Page, given: SignIn) -> str:
         name = checked_name(given.reviewer or "")
     except ReviewError as error:
         raise HTTPException(422, "Please give a name of 1 to 80 letters.") from error
-    known = [*page.store.reviewers(), *page.sessions.reviewers()]
-    alike = [each for each in known if each.lower() == name.lower()]  # Groß and Gross are two
-    return name if name in known or not alike else alike[0]
+    return page.names.one(name)
 
 
 def _by_token(request: Request, page: Page, given: SignIn) -> str:

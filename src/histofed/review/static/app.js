@@ -12,33 +12,30 @@ import { MAGNIFICATIONS } from "./scale.js";
 import { Session } from "./session.js";
 import { SlideScreen } from "./slide.js";
 import { chooseTheme } from "./theme.js";
+import { Verdicts } from "./verdicts.js";
 import { Worklist } from "./worklist.js";
 
 const REMEMBER_MS = 250;
-const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
-const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
 
 let run = null; // what the server says of the run
 let current = null; // the case that is open
 let since = 0; // when it was opened
-let looked = null; // which patient's slide has been shown, or could not be, and when
 let turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
-let giving = false;
-let given = -Infinity; // when a verdict was last given
 let goingOn = false; // the next case is being looked for
-let acts = 0; // counts keys and clicks: who has gone on meanwhile is not taken elsewhere
+let writer = null; // the reviewer whose comments and regions wait in the page
 let remembering;
 
 const session = new Session({
   onChange: () => start(),
   onLeave: () => {
-    panel.dropDrafts();
+    dropDrafts();
     worklist.forget();
     screen.close("");
     show("nothing");
     location.replace(location.pathname); // nothing of what was shown stays in the page
   },
 });
+const verdicts = new Verdicts(session);
 const hiding = new Hiding({ onChange: () => worklist.load(0) });
 const worklist = new Worklist(hiding);
 const panel = new CasePanel({
@@ -64,6 +61,7 @@ const gallery = new Gallery({
 });
 
 const screenName = () => document.body.dataset.screen;
+const isInCase = () => ["slide", "gallery"].includes(screenName());
 
 function show(name) {
   document.body.dataset.screen = name;
@@ -136,10 +134,11 @@ async function route() {
 
 async function openCase(asked, mine) {
   try {
-    if (current?.patient_id !== asked.case) {
-      const item = await api.patient(asked.case);
+    if (current?.patient_id !== asked.case || !isInCase()) {
+      const item = await api.patient(asked.case); // anew: others may have judged it meanwhile
       if (mine !== turn) return;
       [current, since] = [item, performance.now()];
+      verdicts.look(null);
     }
     byId("to-case").hidden = false;
     byId("to-case").href = location.hash;
@@ -148,7 +147,7 @@ async function openCase(asked, mine) {
     scrollTo(0, 0); // on a small screen the slide comes first
     await openSlide(asked);
     if (mine !== turn) return;
-    if (looked?.patientId !== asked.case) looked = { patientId: asked.case, at: performance.now() };
+    verdicts.look(asked.case);
     if (asked.view === "gallery") openGallery();
   } catch (error) {
     if (mine !== turn) return;
@@ -175,9 +174,9 @@ async function openSlide(asked) {
   return undefined;
 }
 
-/** Whether a region would be lost; says so. */
+/** Whether a region that is in sight waits for its answer; says so. */
 function isDrawing() {
-  const { unfinished } = screen.regions;
+  const unfinished = isInCase() ? screen.regions.unfinished : null;
   if (unfinished) say(unfinished, { brief: true });
   return unfinished !== null;
 }
@@ -221,37 +220,21 @@ function asSeen() {
   };
 }
 
-/** Send a verdict; resolves to the row that was kept, or null. */
+/** Send a verdict and show it; resolves to the row that was kept, or null. */
 async function give(part) {
-  if (giving || performance.now() - given < TWICE_MS) {
-    say(giving ? "No verdict was given: the last one is still being sent." : "No second verdict was given.", { brief: true });
-    return null;
+  const row = await verdicts.send({ ...asSeen(), ...part }); // as it is now: being asked for a name begins the page again
+  if (row !== null && current?.patient_id === row.patient_id) {
+    if (!current.history.some(({ id }) => id === row.id)) current.history.unshift(row);
+    panel.showJudged();
+    screen.showRegions(hiding.shown(current));
   }
-  [giving, given] = [true, performance.now()];
-  try {
-    const verdict = { ...asSeen(), ...part };
-    if (!(await session.known())) return null; // asking begins the page again: what was seen is noted before
-    const row = await api.give(verdict);
-    if (current?.patient_id === row.patient_id) {
-      current.history.unshift(row);
-      panel.showJudged();
-      screen.showRegions(hiding.shown(current));
-    }
-    say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
-    return row;
-  } catch (error) {
-    say(`The verdict was not kept. ${error.message}`, { problem: true });
-    if ([401, 403].includes(error.status)) await session.start(); // it ended, or the server began anew
-    return null;
-  } finally {
-    giving = false;
-  }
+  return row;
 }
 
 /** Whether the case has been open long enough for a verdict to be meant for it. */
 function mayJudge() {
   const isHere = !goingOn && address.read(location.hash).case === current?.patient_id;
-  return isHere && looked?.patientId === current.patient_id && performance.now() - looked.at >= LOOK_MS;
+  return isHere && verdicts.areMeantFor(current.patient_id);
 }
 
 async function judgeCase(verdict) {
@@ -260,10 +243,10 @@ async function judgeCase(verdict) {
     say("No verdict was given: the case has only just been opened.", { brief: true });
     return;
   }
-  const [{ comment }, before] = [panel, acts];
+  const [{ comment }, before] = [panel, verdicts.acts];
   const kept = await give({ scope: "case", verdict, comment });
   if (kept) panel.sent(kept.patient_id, comment);
-  if (!kept || kept.patient_id !== current?.patient_id || acts !== before) return; // or the reviewer has gone on meanwhile
+  if (!kept || kept.patient_id !== current?.patient_id || verdicts.acts !== before) return; // or the reviewer has gone on meanwhile
   if (!panel.goesOn) return;
   goingOn = true;
   if (!(await stepCase(1, { todo: true }))) {
@@ -291,11 +274,10 @@ function wire() {
     );
   });
   window.addEventListener("hashchange", route);
-  window.addEventListener("beforeunload", (event) => (panel.hasDrafts || screen.regions.unfinished) && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => (panel.hasDrafts || screen.regions.hasDrafts) && event.preventDefault());
+  window.addEventListener("pageshow", ({ persisted }) => persisted && session.again());
+  document.addEventListener("visibilitychange", () => document.hidden || run === null || session.again());
   document.querySelector(".masthead nav").addEventListener("click", (event) => isDrawing() && event.preventDefault());
-  for (const kind of ["keydown", "pointerdown"]) {
-    document.addEventListener(kind, ({ repeat, target }) => { acts += !repeat && !target.closest?.("dialog"); }, { capture: true });
-  }
   listen(
     {
       verdict: (key) => {
@@ -317,7 +299,7 @@ function wire() {
       corner: () => screen.regions.cornerInTheMiddle(),
       finish: () => screen.regions.finish(),
       cancel: () => {
-        screen.regions.stop();
+        screen.regions.giveUp();
         byId("save").open = false;
       },
       heat: () => controls.toggle(),
@@ -333,15 +315,23 @@ function wire() {
   );
 }
 
-/** Begin, or begin again for another reviewer. */
+function dropDrafts() {
+  panel.dropDrafts();
+  screen.regions.dropDrafts();
+}
+
+/** Begin, or begin again for another reviewer: what somebody else wrote and did not send is gone. */
 async function start() {
   try {
+    if (writer !== null && writer !== session.reviewer) dropDrafts();
+    writer = session.reviewer;
     run = await api.run();
     byId("title").textContent = run.title;
-    [current, looked] = [null, null];
+    current = null;
+    verdicts.look(null);
     worklist.start(run);
     hiding.start(session.reviewer, run.orders);
-    panel.start(run, session.reviewer);
+    panel.start(run);
     screen.start(run);
     await worklist.load(0);
     await route();

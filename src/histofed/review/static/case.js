@@ -74,14 +74,14 @@ export class CasePanel {
     byId("comment").addEventListener("input", () => this.drafts.set(this.item.patient_id, byId("comment").value));
     byId("to-verdict").addEventListener("click", () => byId("verdict").querySelector("[data-verdict]").focus());
     byId("comment").addEventListener("keydown", (event) => {
-      if (event.key === "Escape") onWritten();
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // it leaves the comment, and nothing else
+      onWritten();
     });
   }
 
-  /** Begin for a reviewer; what somebody else wrote and did not send is gone. */
-  start(run, reviewer) {
-    if (this.reviewer && this.reviewer !== reviewer) this.dropDrafts();
-    Object.assign(this, { run, reviewer });
+  start(run) {
+    this.run = run;
   }
 
   get comment() {

@@ -1,6 +1,7 @@
 // Drawing a region on the slide: a box or a polygon, with the mouse, a finger or the keys.
 //
 // With the keys, the arrows move the slide under a cross in the middle and Enter sets a corner there.
+// A region waits for its answer: it is there again when its slide is, until it is given up.
 
 import { byId, say } from "./dom.js";
 
@@ -17,6 +18,7 @@ export class RegionTool {
     this.view = view;
     this.onVerdict = onVerdict;
     this.kind = null;
+    this.aside = new Map(); // slide -> a region that waits there
     const { viewer } = view;
     viewer.addHandler("canvas-click", (event) => {
       if (!this.drawing || !event.quick) return;
@@ -36,7 +38,7 @@ export class RegionTool {
       this.#close();
     });
     byId("region-finish").addEventListener("click", () => this.finish());
-    byId("region-cancel").addEventListener("click", () => this.stop());
+    byId("region-cancel").addEventListener("click", () => this.giveUp());
     byId("region").addEventListener("submit", (event) => event.preventDefault());
     for (const button of byId("region").querySelectorAll("[data-region]")) {
       button.addEventListener("click", () => this.#give(button.dataset.region));
@@ -53,6 +55,15 @@ export class RegionTool {
     return this.done ? "Answer for the region first, or press Esc to give it up." : "Finish the region first, or press Esc.";
   }
 
+  get hasDrafts() {
+    return this.unfinished !== null || this.aside.size > 0;
+  }
+
+  dropDrafts() {
+    this.aside.clear();
+    this.#stop();
+  }
+
   /** Answer what is asked of a drawn region; false where nothing is asked. */
   judge(verdict) {
     if (this.kind === null || !this.done) return false;
@@ -67,7 +78,7 @@ export class RegionTool {
       return;
     }
     if (this.kind === kind) {
-      this.stop();
+      this.giveUp();
       return;
     }
     Object.assign(this, { kind, points: [], corner: null, region: null, done: false, isSent: false });
@@ -76,7 +87,35 @@ export class RegionTool {
     this.view.focus();
   }
 
-  stop() {
+  /** Draw no more; what was drawn is gone. */
+  giveUp() {
+    if (this.kind !== null && this.isSent) say("It is too late to give the region up: its verdict is being sent.", { brief: true });
+    else this.#stop();
+  }
+
+  /** The slide is closed: what was drawn waits for it. */
+  putAside() {
+    const { kind, points, corner, region, done } = this;
+    if (kind !== null && points.length) {
+      const comment = byId("region-comment").value;
+      this.aside.set(this.view.slide.slide_id, { comment, drawn: { kind, points, corner, region, done } });
+    }
+    this.#stop();
+  }
+
+  /** The slide is open: what was drawn there is there again. */
+  takeUp() {
+    const slideId = this.view.slide.slide_id;
+    const found = this.aside.get(slideId);
+    if (!found) return;
+    this.aside.delete(slideId);
+    Object.assign(this, found.drawn, { isSent: false });
+    byId("region-comment").value = found.comment;
+    this.#draw();
+    this.#show();
+  }
+
+  #stop() {
     const wasHere = byId("region").contains(document.activeElement);
     this.kind = null;
     this.view.outlines.showDraft(null);
@@ -129,7 +168,7 @@ export class RegionTool {
   }
 
   #draw() {
-    this.view.outlines.showDraft(this.#outline, Boolean(this.corner) || this.done);
+    this.view.outlines.showDraft(this.done ? this.region : this.#outline, Boolean(this.corner) || this.done);
   }
 
   #close() {
@@ -145,7 +184,7 @@ export class RegionTool {
       Math.min(Math.max(y, 0), height),
     ]);
     this.done = true;
-    this.view.outlines.showDraft(this.region, true);
+    this.#draw();
     this.#show();
     // Only now: the viewer takes the focus with each click. Fingers would get a keyboard over the answers.
     const byFinger = matchMedia("(pointer: coarse)").matches;
@@ -173,10 +212,12 @@ export class RegionTool {
 
   async #give(verdict) {
     const { region } = this;
+    const slideId = this.view.slide.slide_id;
     this.isSent = true;
     const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
+    if (kept) this.aside.delete(slideId); // left before it was kept
     if (region !== this.region) return; // another was begun meanwhile
     this.isSent = false;
-    if (kept) this.stop();
+    if (kept) this.#stop();
   }
 }

@@ -50,6 +50,17 @@ export class Session {
     else if (before !== null && before !== this.reviewer) await this.onChange(); // in another tab of this browser
   }
 
+  /** Ask the server again who it is: another tab, or the web server in front, may have changed it. */
+  async again() {
+    if (byId("entry").open) return;
+    const before = this.reviewer;
+    const found = await api.session().catch(() => null); // no answer changes nothing
+    if (found === null || found.reviewer === before) return;
+    this.#take(found);
+    if (this.reviewer !== null) await this.onChange();
+    else if (!this.mayLook && this.access !== "proxy") await this.ask();
+  }
+
   /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
   ask() {
     const kind = WORDS[this.access] ?? WORDS.none;
@@ -74,6 +85,7 @@ export class Session {
 
   #take({ access, reviewer }) {
     Object.assign(this, { access, reviewer });
+    document.body.classList.toggle("locked", !this.mayLook);
     byId("who").hidden = reviewer === null;
     byId("who").textContent = reviewer ?? "";
     byId("who").disabled = access === "proxy";

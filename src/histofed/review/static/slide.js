@@ -79,6 +79,7 @@ export class SlideScreen {
       opened();
       await this.#showHead(mine);
       if (mine !== this.turn) return [];
+      this.regions.takeUp();
       if (asked.s2 && slides.some((each) => each.slide_id === asked.s2)) {
         await this.second.open(slides, asked.s2, asked.h2 === "plain" ? "" : asked.h2);
       } else if (asked.s2) unknown.push(`s2=${asked.s2}`);
@@ -100,7 +101,7 @@ export class SlideScreen {
   close(words) {
     this.turn += 1;
     this.#empty();
-    say(words);
+    say(words, { problem: words !== "" });
   }
 
   /** Outline the regions among verdicts. */
@@ -190,7 +191,7 @@ export class SlideScreen {
 
   #empty() {
     this.second.close();
-    this.regions.stop();
+    this.regions.putAside();
     this.view.close();
     this.controls.offer([], "");
     byId("view").classList.add("empty");

@@ -1,0 +1,53 @@
+// Sending verdicts, and none that was not meant: what is pressed too soon after a case was opened, twice,
+// or while another is on its way gives none.
+
+import * as api from "./api.js";
+import { say } from "./dom.js";
+
+const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
+const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
+
+export class Verdicts {
+  constructor(session) {
+    this.session = session;
+    this.looked = null; // which patient's slide has been shown, or could not be, and when
+    this.sending = false;
+    this.given = -Infinity; // when a verdict was last given
+    this.acts = 0; // counts keys and clicks: who has gone on meanwhile is not taken elsewhere
+    for (const kind of ["keydown", "pointerdown"]) {
+      document.addEventListener(kind, ({ repeat, target }) => { this.acts += !repeat && !target.closest?.("dialog"); }, { capture: true });
+    }
+  }
+
+  /** A patient is before the reviewer from now on; null for nobody. */
+  look(patientId) {
+    if (patientId === null) this.looked = null;
+    else if (this.looked?.patientId !== patientId) this.looked = { patientId, at: performance.now() };
+  }
+
+  /** Whether a patient has been in sight long enough for a verdict to be meant for them. */
+  areMeantFor(patientId) {
+    return this.looked?.patientId === patientId && performance.now() - this.looked.at >= LOOK_MS;
+  }
+
+  /** Send a verdict; resolves to the row that was kept, or null. */
+  async send(verdict) {
+    if (this.sending || performance.now() - this.given < TWICE_MS) {
+      say(this.sending ? "No verdict was given: the last one is still being sent." : "No second verdict was given.", { brief: true });
+      return null;
+    }
+    [this.sending, this.given] = [true, performance.now()];
+    try {
+      if (!(await this.session.known())) return null;
+      const row = await api.give(verdict);
+      say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
+      return row;
+    } catch (error) {
+      say(`The verdict was not kept. ${error.message}`, { problem: true });
+      if ([401, 403].includes(error.status)) await this.session.start(); // it ended, or the server began anew
+      return null;
+    } finally {
+      this.sending = false;
+    }
+  }
+}
