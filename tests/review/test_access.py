@@ -197,6 +197,16 @@ def test_what_one_wrote_is_not_kept_under_another(client_of) -> None:
     assert statuses == {"alice": 422, "bob": 403}  # alice's is only incomplete
 
 
+def test_a_name_that_the_web_server_passes_on_as_typed_is_one_person(client_of) -> None:
+    """Sign-ins that do not tell capitals apart often pass on what was typed."""
+    behind = client_of("proxy", proxies=(PROXY,), address=PROXY, base="https://review.example")
+    found = [
+        behind.get("/api/session", headers={"X-Remote-User": who}).json()["reviewer"]
+        for who in ("Ada", "ADA", "bo", "ada")
+    ]
+    assert found == ["Ada", "Ada", "bo", "Ada"]
+
+
 def test_the_web_server_in_front_is_believed_from_its_address_alone(client_of) -> None:
     https = "https://review.hospital.example"
     behind = client_of("proxy", proxies=(PROXY,), address=PROXY, base=https)
@@ -295,7 +305,9 @@ def test_beyond_this_machine_only_behind_a_named_web_server() -> None:
     bind("0.0.0.0", 0, access=Access("token", (PROXY,))).close()
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a" * 81, "a\x00b", "\u202etxt"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a" * 81, "a\x00b", "\u202etxt", "\u3164", "ada\u2800", "\uffa0b"]
+)
 def test_names_that_cannot_be_shown_are_refused(name: str) -> None:
     with pytest.raises(ReviewError, match="1 to 80 letters"):
         checked_name(name)

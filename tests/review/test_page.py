@@ -62,6 +62,18 @@ def test_the_worklist_by_keys(tab: Page, reviewer: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("kept", ["xyz", "null", "[]", '{"order": 7, "site": {}, "find": null}'])
+def test_nonsense_in_the_browsers_memory_is_passed_over(
+    tab: Page, reviewer: Any, kept: str
+) -> None:
+    """Other pages of the same server may write there."""
+    reviewer.expect(tab.locator(".case").first).to_be_visible()
+    tab.evaluate("(kept) => sessionStorage.setItem('histofed-worklist', kept)", kept)
+    tab.reload()
+    reviewer.expect(tab.locator(".case")).to_have_count(6)
+    reviewer.expect(tab.locator("#find")).to_have_value("")
+
+
 def test_a_row_that_says_the_same_is_not_made_anew(tab: Page, reviewer: Any) -> None:
     """A click that has begun on it would be lost."""
     reviewer.expect(tab.locator(".case").first).to_be_focused()

@@ -145,6 +145,45 @@ def test_a_key_struck_twice_is_one_verdict(
     assert [row["verdict"] for row in store.rows(reviewer=me)] == ["agree", "disagree"]
 
 
+def test_a_verdict_that_comes_before_the_last_was_kept_is_told_to_be_none(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    waiting: list[Any] = []
+    tab.route("**/api/verdicts", lambda route: waiting.append(route))
+    tab.keyboard.press("a")
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.keyboard.press("j")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    reviewer.wait_for_slide()
+    tab.keyboard.press("d")
+    reviewer.expect(tab.locator("#status")).to_contain_text("the last one is still being sent")
+    waiting[0].continue_()
+    reviewer.kept("agree, case of P-close")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
+    tab.unroute_all(behavior="wait")
+
+
+def test_a_key_while_the_next_case_is_looked_for_is_no_verdict_on_the_last(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    waiting: list[Any] = []
+    tab.route("**/api/neighbour**", lambda route: waiting.append(route))
+    tab.keyboard.press("a")
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.wait_for_timeout(400)
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#status")).to_contain_text("No verdict was given")
+    waiting[0].continue_()
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
+    tab.unroute_all(behavior="wait")
+
+
 def test_what_is_written_while_a_verdict_is_sent_stays(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

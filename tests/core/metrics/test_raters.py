@@ -43,6 +43,18 @@ def test_kappas_of_the_textbook():
     assert 0.55 < found.high < 0.7
 
 
+def test_the_interval_is_that_of_drawing_patients():
+    """Drawing the table of answers is drawing patients: compared with patients one by one."""
+    generator = np.random.default_rng(7)
+    first = generator.choice(["a", "d", "u"], 60, p=[0.6, 0.3, 0.1])
+    second = np.where(generator.random(60) < 0.7, first, generator.choice(["a", "d", "u"], 60))
+    drawn = generator.integers(60, size=(1500, 60))
+    kappas = [cohen_kappa_score(first[each], second[each]) for each in drawn]
+    found = cohen_kappa(first.tolist(), second.tolist(), n_resamples=20_000)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx(np.quantile(kappas, [0.025, 0.975]), abs=0.03)
+
+
 def test_one_patient_has_no_interval():
     found = cohen_kappa(["a"], ["b"])
     assert found is not None
