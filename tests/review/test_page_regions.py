@@ -227,6 +227,48 @@ def test_a_region_whose_verdict_is_on_its_way_is_not_given_up(
     tab.unroute_all(behavior="wait")
 
 
+def test_a_region_that_was_left_as_its_verdict_was_sent_does_not_wait(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    draw_box(tab, reviewer)
+    waiting: list[Any] = []
+    tab.route("**/api/verdicts", lambda route: waiting.append(route))
+    tab.locator("[data-region=agree]").click()
+    while not waiting:
+        tab.wait_for_timeout(50)
+    tab.keyboard.press("j")
+    reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
+    waiting[0].continue_()
+    reviewer.kept("agree, region")
+    reviewer.open_slide("made-1")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    reviewer.expect(tab.locator("#viewer .region.agree").first).to_be_visible()
+    assert len(store.rows(reviewer=me)) == 1
+    tab.unroute_all(behavior="wait")
+
+
+def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    reviewer.open_slide("made-2")
+    draw_box(tab, reviewer)
+    tab.go_back()
+    reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
+    reviewer.wait_for_slide()
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#status")).to_contain_text("drew on slide 2 waits for its answer")
+    reviewer.open_slide("made-2")
+    tab.keyboard.press("u")
+    reviewer.kept("unsure, region")
+    tab.locator("#go-on").uncheck()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case")
+    said = [(row["scope"], row["verdict"]) for row in store.rows(reviewer=me)]
+    assert said == [("region", "unsure"), ("case", "agree")]
+
+
 def test_a_region_outlives_the_server(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

@@ -150,4 +150,4 @@ def assert_nothing_in_sight(tab: Page, reviewer: Any) -> None:
         tab.keyboard.press("Escape")
     tab.wait_for_timeout(200)
     reviewer.expect(tab.locator("#entry")).to_be_visible()
-    assert "P-" not in tab.locator("body").inner_text()
+    assert "P-" not in tab.locator("body").inner_text() + tab.title()

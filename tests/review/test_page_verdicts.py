@@ -255,7 +255,8 @@ def test_a_case_that_failed_once_can_be_asked_for_again(tab: Page, reviewer: Any
     tab.locator(".case", has_text="P-two").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("The server failed")
     tab.unroute_all(behavior="wait")
-    reviewer.open_patient("P-two")
+    tab.locator(".case", has_text="P-two").click()
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
 
 
 def test_a_verdict_that_is_not_kept_is_told(

@@ -237,8 +237,15 @@ function mayJudge() {
   return isHere && verdicts.areMeantFor(current.patient_id);
 }
 
+/** Whether a region waits on another slide of the case; says so. */
+function isWaiting() {
+  const waiting = current.slides.findIndex(({ slide_id: slideId }) => screen.regions.waitsOn(slideId));
+  if (waiting >= 0) say(`No verdict was given: a region that you drew on slide ${waiting + 1} waits for its answer.`, { brief: true });
+  return waiting >= 0;
+}
+
 async function judgeCase(verdict) {
-  if (isDrawing()) return;
+  if (isDrawing() || isWaiting()) return;
   if (!mayJudge()) {
     say("No verdict was given: the case has only just been opened.", { brief: true });
     return;
@@ -348,7 +355,6 @@ async function begin() {
     await session.start();
     if (run !== null) return; // somebody entered, which began it
     if (session.mayLook) await start();
-    else say("Nobody is signed in. Ask whoever runs this page how to sign in.", { problem: true });
   } catch (error) {
     say(error.message, { problem: true });
   }

@@ -64,6 +64,11 @@ export class RegionTool {
     this.#stop();
   }
 
+  /** Whether a region waits on a slide that is not open. */
+  waitsOn(slideId) {
+    return this.aside.has(slideId);
+  }
+
   /** Answer what is asked of a drawn region; false where nothing is asked. */
   judge(verdict) {
     if (this.kind === null || !this.done) return false;

@@ -46,7 +46,7 @@ export class Session {
   async start() {
     const before = this.reviewer;
     this.#take(await api.session());
-    if (this.reviewer === null && this.access !== "proxy") await this.ask();
+    if (this.reviewer === null) await this.#askOrSay();
     else if (before !== null && before !== this.reviewer) await this.onChange(); // in another tab of this browser
   }
 
@@ -58,7 +58,13 @@ export class Session {
     if (found === null || found.reviewer === before) return;
     this.#take(found);
     if (this.reviewer !== null) await this.onChange();
-    else if (!this.mayLook && this.access !== "proxy") await this.ask();
+    else if (!this.mayLook) await this.#askOrSay();
+  }
+
+  /** Who comes through another web server cannot sign in here. */
+  async #askOrSay() {
+    if (this.access === "proxy") say("Nobody is signed in. Ask whoever runs this page how to sign in.", { problem: true });
+    else await this.ask();
   }
 
   /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
@@ -86,6 +92,7 @@ export class Session {
   #take({ access, reviewer }) {
     Object.assign(this, { access, reviewer });
     document.body.classList.toggle("locked", !this.mayLook);
+    if (!this.mayLook) document.title = "review"; // it named the patient
     byId("who").hidden = reviewer === null;
     byId("who").textContent = reviewer ?? "";
     byId("who").disabled = access === "proxy";
