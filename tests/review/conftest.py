@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from fastapi import FastAPI
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 REPO = Path(__file__).parents[2]
 TEST_DATA = Path(os.environ.get("HISTOFED_TEST_DATA", REPO / ".." / "shared" / "data"))
@@ -264,6 +264,26 @@ class Reviewer:
         """Expect the page to say that a verdict was kept."""
         self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")
         self.tab.wait_for_timeout(300)  # sooner it would be a key struck twice
+
+    @contextmanager
+    def held(self, address: str) -> Iterator[Callable[[], None]]:
+        """Keep back what the page asks of the server's address until the end.
+
+        Gives how to wait until it has asked.
+        """
+        held: list[Route] = []
+
+        def asked() -> None:
+            deadline = time.monotonic() + PATIENCE_S
+            while not held:
+                assert time.monotonic() < deadline, f"{address} is not asked for"
+                self.tab.wait_for_timeout(50)
+
+        self.tab.route(f"**/api/{address}", lambda route: held.append(route))
+        yield asked
+        while held:
+            held.pop().continue_()
+        self.tab.unroute(f"**/api/{address}")
 
     def wait_until(self, condition: str) -> None:
         """Poll from outside: the page's own policy forbids playwright's polling inside it."""

@@ -70,28 +70,6 @@ def test_blinded_tiles_are_not_judged_twice(
     assert len(store.rows(reviewer=me)) == 2
 
 
-def test_an_answer_that_comes_late_takes_nobody_out_of_their_comment(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str
-) -> None:
-    """What is typed on would be verdicts on tiles, and then on the case."""
-    reviewer.open_patient("P-sure")
-    tab.keyboard.press("g")
-    reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.keyboard.press("1")
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.keyboard.press("m")
-    tab.keyboard.type("2 d")
-    waiting[0].continue_()
-    reviewer.kept("relevant")
-    tab.keyboard.type("ucts")
-    reviewer.expect(tab.locator("#comment")).to_have_value("2 ducts")
-    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["relevant"]
-    tab.unroute_all(behavior="wait")
-
-
 def test_a_click_in_the_gallery_flies_to_the_tile(
     tab: Page, reviewer: Any, site: ReviewData
 ) -> None:

@@ -212,19 +212,63 @@ def test_a_region_whose_verdict_is_on_its_way_is_not_given_up(
 ) -> None:
     reviewer.open_patient("P-sure")
     draw_box(tab, reviewer)
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.locator("[data-region=disagree]").click()
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.keyboard.press("Escape")
-    reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
-    reviewer.expect(tab.locator("#region-comment")).to_be_visible()
-    waiting[0].continue_()
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-region=disagree]").click()
+        asked()
+        tab.keyboard.press("Escape")
+        reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
+        reviewer.expect(tab.locator("#region-comment")).to_be_visible()
     reviewer.kept("disagree, region")
     reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
     assert [row["verdict"] for row in store.rows(reviewer=me)] == ["disagree"]
-    tab.unroute_all(behavior="wait")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Escape"])
+def test_who_has_written_a_comment_answers_with_a_key(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str, key: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    draw_box(tab, reviewer)
+    tab.keyboard.type("add a nest, dubious")
+    tab.keyboard.press(key)
+    reviewer.expect(tab.locator(VIEW)).to_be_focused()
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("add a nest, dubious")
+    tab.keyboard.press("d")
+    reviewer.kept("disagree, region")
+    draw_box(tab, reviewer)
+    tab.keyboard.press("Escape")  # nothing is written
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    said = [(row["scope"], row["verdict"], row["comment"]) for row in store.rows(reviewer=me)]
+    assert said == [("region", "disagree", "add a nest, dubious")]
+
+
+def test_a_changed_mind_on_a_region_is_a_new_verdict_on_the_same(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    draw_box(tab, reviewer)
+    tab.keyboard.type("a nest")
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    reviewer.open_slide("made-2")
+    for slide_id in ("made-1 from made-2", "made-1"):
+        tab.get_by_role("button", name="Change this verdict on the region").click()
+        reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
+        reviewer.expect(tab.locator("#region-comment")).to_have_value("a nest")
+        reviewer.wait_for_slide()
+        reviewer.keep("region-changed")
+        if slide_id == "made-1":
+            tab.keyboard.press("u")
+        else:
+            tab.keyboard.press("Escape")
+            tab.keyboard.press("Escape")
+    reviewer.kept("unsure, region")
+    first, second = store.rows(reviewer=me)
+    assert first["region"] == second["region"]
+    assert (second["verdict"], second["comment"]) == ("unsure", "a nest")
+    reviewer.expect(tab.locator("#viewer .region.unsure").first).to_be_visible()
+    reviewer.expect(tab.locator("#viewer .region.agree")).to_have_count(0)
+    reviewer.expect(tab.get_by_role("button", name="Change this verdict")).to_have_count(1)
 
 
 def test_a_region_that_was_left_as_its_verdict_was_sent_does_not_wait(
@@ -232,20 +276,16 @@ def test_a_region_that_was_left_as_its_verdict_was_sent_does_not_wait(
 ) -> None:
     reviewer.open_patient("P-two")
     draw_box(tab, reviewer)
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.locator("[data-region=agree]").click()
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.keyboard.press("j")
-    reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
-    waiting[0].continue_()
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-region=agree]").click()
+        asked()
+        tab.keyboard.press("j")
+        reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
     reviewer.kept("agree, region")
     reviewer.open_slide("made-1")
     reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
     reviewer.expect(tab.locator("#viewer .region.agree").first).to_be_visible()
     assert len(store.rows(reviewer=me)) == 1
-    tab.unroute_all(behavior="wait")
 
 
 def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(

@@ -1,4 +1,4 @@
-"""The page in a real browser: who is at it, when they leave, and when somebody else comes."""
+"""The page in a real browser: who enters, when they leave, and when somebody else comes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from histofed.review.store import ReviewStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +135,108 @@ def test_a_tab_that_was_signed_out_elsewhere_shows_nothing_and_keeps_what_was_wr
         reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
         reviewer.expect(tab.locator("#comment")).to_have_value(comment)
         context.close()
+
+
+@pytest.mark.parametrize("late_ms", [{}, {"run": 400}, {"cases": 400}, {"verdicts": 400}], ids=str)
+def test_the_name_is_asked_once_and_again_for_a_verdict(
+    browser: Browser, page: str, store: Any, reviewer_at: Any, late_ms: dict[str, int]
+) -> None:
+    """Whichever answer comes late: entering a name begins the page again under the verdict."""
+    from playwright.sync_api import expect
+
+    context = browser.new_context()
+    tab = context.new_page()
+    answer_late(tab, late_ms)
+    name = f"Dr Late {late_ms}"
+    tab.goto(f"{page}/#case=P-close")
+    tab.locator("#entry-later").click()
+    expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer_at(tab).wait_for_slide()
+    tab.keyboard.press("u")
+    expect(tab.locator("#entry")).to_be_visible()
+    tab.locator("#entry-text").fill(name)
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["verdict"] for row in store.rows(reviewer=name)] == ["unsure"]
+    tab.unroute_all(behavior="wait")
+    tab.reload()
+    expect(tab.locator("#who")).to_have_text(name)
+    expect(tab.locator("#entry")).not_to_be_visible()
+    context.close()
+
+
+def test_a_token_opens_the_page_and_a_wrong_one_does_not(
+    browser: Browser, site: Any, tmp_path: Path, serve_page: Any
+) -> None:
+    from playwright.sync_api import expect
+
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    token = invite(store, "Dr Token", valid_days=1)
+    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
+        context = browser.new_context()
+        tab = context.new_page()
+        tab.goto(f"{address}/#case=P-close")
+        expect(tab.locator("#entry-later")).not_to_be_visible()
+        tab.locator("#entry-text").fill("guessed")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#entry-problem")).to_contain_text("not valid")
+        tab.keyboard.press("Escape")
+        expect(tab.locator("#entry")).to_be_visible()
+        tab.locator("#entry-text").fill(token)
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#who")).to_have_text("Dr Token")
+        expect(tab.locator("#patient")).to_have_text("P-close")
+        for stay in ("Escape", "Enter"):  # one slip of the mouse does not cost the token
+            tab.locator("#who").click()
+            expect(tab.locator("#leaving")).to_be_visible()
+            tab.keyboard.press(stay)
+            expect(tab.locator("#leaving")).not_to_be_visible()
+        expect(tab.locator("#case")).to_be_visible()
+        tab.locator("#who").click()
+        tab.locator("#leaving [value=leave]").click()
+        expect(tab.locator("#entry")).to_be_visible()
+        expect(tab.locator("#case")).not_to_be_visible()
+        context.close()
+
+
+def test_after_a_restart_of_the_server_a_verdict_can_be_given_again(
+    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
+) -> None:
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    with serve_page(create_app(site, store)) as address:
+        context = browser.new_context()
+        tab = context.new_page()
+        reviewer = reviewer_at(tab)
+        tab.goto(address)
+        tab.locator("#entry-text").fill("Dr Again")
+        tab.keyboard.press("Enter")
+        reviewer.open_patient("P-close")
+        tab.locator("#comment").fill("long thought over")
+        context.clear_cookies()  # sessions live in memory: a server that begins anew knows none
+        agree = tab.locator("[data-verdict=agree]")
+        agree.click()
+        reviewer.expect(tab.locator("#status")).to_contain_text("not kept. The server was started")
+        tab.locator("#entry-text").fill("Dr Again")
+        tab.keyboard.press("Enter")
+        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+        reviewer.wait_for_slide()
+        assert store.rows() == []
+        agree.click()
+        reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+        (row,) = store.rows()
+        assert (row["reviewer"], row["comment"]) == ("Dr Again", "long thought over")
+        context.close()
+
+
+def answer_late(tab: Page, late_ms: dict[str, int]) -> None:
+    """Let the server's answers about these parts of it come later."""
+
+    def wait(route: Route) -> None:
+        tab.wait_for_timeout(next(ms for part, ms in late_ms.items() if part in route.request.url))
+        route.continue_()
+
+    for part in late_ms:
+        tab.route(f"**/api/{part}**", wait)
 
 
 def enter(tab: Page, words: str) -> None:

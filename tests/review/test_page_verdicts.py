@@ -105,28 +105,6 @@ def test_a_comment_that_was_not_sent_waits_for_its_case(tab: Page, reviewer: Any
     reviewer.expect(tab.locator("#comment")).to_have_value("")
 
 
-def test_who_writes_while_a_verdict_is_sent_is_not_taken_to_the_next_case(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str
-) -> None:
-    """Its letters would be verdicts there."""
-    reviewer.open_patient("P-close")
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.keyboard.press("u")
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.keyboard.press("m")
-    tab.keyboard.type("a du")
-    waiting[0].continue_()
-    reviewer.kept("unsure, case of P-close")
-    tab.keyboard.type("ct")
-    tab.wait_for_timeout(600)
-    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
-    reviewer.expect(tab.locator("#comment")).to_have_value("a duct")
-    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["unsure"]
-    tab.unroute_all(behavior="wait")
-
-
 def test_a_key_struck_twice_is_one_verdict(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
@@ -143,64 +121,6 @@ def test_a_key_struck_twice_is_one_verdict(
     tab.keyboard.up("Enter")
     reviewer.kept("disagree, case of P-close")
     assert [row["verdict"] for row in store.rows(reviewer=me)] == ["agree", "disagree"]
-
-
-def test_a_verdict_that_comes_before_the_last_was_kept_is_told_to_be_none(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str
-) -> None:
-    reviewer.open_patient("P-close")
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.keyboard.press("a")
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.keyboard.press("j")
-    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
-    reviewer.wait_for_slide()
-    tab.keyboard.press("d")
-    reviewer.expect(tab.locator("#status")).to_contain_text("the last one is still being sent")
-    waiting[0].continue_()
-    reviewer.kept("agree, case of P-close")
-    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
-    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
-    tab.unroute_all(behavior="wait")
-
-
-def test_a_key_while_the_next_case_is_looked_for_is_no_verdict_on_the_last(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str
-) -> None:
-    reviewer.open_patient("P-close")
-    waiting: list[Any] = []
-    tab.route("**/api/neighbour**", lambda route: waiting.append(route))
-    tab.keyboard.press("a")
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.wait_for_timeout(400)
-    tab.keyboard.press("a")
-    reviewer.expect(tab.locator("#status")).to_contain_text("No verdict was given")
-    waiting[0].continue_()
-    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
-    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
-    tab.unroute_all(behavior="wait")
-
-
-def test_what_is_written_while_a_verdict_is_sent_stays(
-    tab: Page, reviewer: Any, store: ReviewStore, me: str
-) -> None:
-    reviewer.open_patient("P-close")
-    tab.locator("#go-on").uncheck()
-    waiting: list[Any] = []
-    tab.route("**/api/verdicts", lambda route: waiting.append(route))
-    tab.locator("#comment").fill("a fold")
-    tab.locator("[data-verdict=agree]").click()
-    while not waiting:
-        tab.wait_for_timeout(50)
-    tab.locator("#comment").fill("a fold, and more")
-    waiting[0].continue_()
-    reviewer.kept("agree, case of P-close")
-    reviewer.expect(tab.locator("#comment")).to_have_value("a fold, and more")
-    assert [row["comment"] for row in store.rows(reviewer=me)] == ["a fold"]
-    tab.unroute_all(behavior="wait")
 
 
 def test_the_next_case_is_one_that_the_reviewer_has_not_judged(
@@ -397,6 +317,16 @@ def test_the_picture_holds_slide_heat_map_bars_and_where_it_is_from(
     assert bar <= shown
     assert (foot.sum(axis=2) < 100).sum() > 300  # words and scale bar
     picture.save(reviewer.artefacts / "saved.png")
+
+
+def test_keys_work_again_after_a_turn_was_typed(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.locator("#degrees").fill("37")
+    tab.keyboard.press("Enter")
+    reviewer.expect(tab.locator(VIEW)).to_be_focused()
+    reviewer.wait_until("histofed.view.viewport.getRotation(true) === 37")
+    tab.keyboard.press("h")
+    reviewer.expect(tab.locator("#show")).not_to_be_checked()
 
 
 def test_the_turn_of_a_slide_is_its_own_and_in_its_address(tab: Page, reviewer: Any) -> None:

@@ -70,7 +70,9 @@ def geojson(
     """Return the highest tiles of a heat map, and the regions that the reviewer drew."""
     known_slide(page, slide_id)
     found = scored(page, slide_id, head)
-    drawn = page.store.rows(slide_id=slide_id, reviewer=reviewer) if reviewer else []
+    given = page.store.rows(slide_id=slide_id, reviewer=reviewer) if reviewer else []
+    # The oldest come first: of verdicts on the same region the last one stays.
+    drawn = {str(row["region"]): row for row in given if row["scope"] == "region"}
     content = qupath.collection(
         [
             *qupath.tiles(
@@ -86,8 +88,7 @@ def geojson(
                     classification=row["verdict"],
                     key=f"{slide_id}/{row['id']}",
                 )
-                for row in drawn
-                if row["scope"] == "region"
+                for row in drawn.values()
             ),
         ],
         scanned_from_px0=_scanned_from_px0(page, slide_id),

@@ -2,7 +2,7 @@
 
 import * as address from "./address.js";
 import * as api from "./api.js";
-import { CasePanel } from "./case.js";
+import { CasePanel, latestRegions } from "./case.js";
 import { byId, say } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { Hiding } from "./hiding.js";
@@ -41,6 +41,7 @@ const worklist = new Worklist(hiding);
 const panel = new CasePanel({
   hiding,
   onSlide: (slideId) => isDrawing() || go({ case: current.patient_id, s: slideId }),
+  onRegion: changeRegion,
   onVerdict: judgeCase,
   onWritten: () => (screenName() === "gallery" ? byId("comment").blur() : screen.view.focus()),
 });
@@ -167,7 +168,7 @@ async function openSlide(asked) {
     return screen.close(`This case has no slide “${slideId}”. Choose one of its slides.`);
   }
   const unknown = [...asked.unread, ...(await screen.open(slideId, slides, asked))];
-  screen.showRegions(hiding.shown(current));
+  screen.showRegions(latestRegions(hiding.shown(current)));
   if (unknown.length) {
     say(`The link has parts that this page does not know: ${unknown.join(", ")}. The rest is shown.`, { problem: true });
   }
@@ -226,7 +227,7 @@ async function give(part) {
   if (row !== null && current?.patient_id === row.patient_id) {
     if (!current.history.some(({ id }) => id === row.id)) current.history.unshift(row);
     panel.showJudged();
-    screen.showRegions(hiding.shown(current));
+    screen.showRegions(latestRegions(hiding.shown(current)));
   }
   return row;
 }
@@ -235,6 +236,18 @@ async function give(part) {
 function mayJudge() {
   const isHere = !goingOn && address.read(location.hash).case === current?.patient_id;
   return isHere && verdicts.areMeantFor(current.patient_id);
+}
+
+/** Ask again for a verdict on a region that has one; it is a new one, and the old stays in the record. */
+function changeRegion({ slide_id: slideId, region, comment }) {
+  if (isDrawing()) return;
+  screen.regions.ask(slideId, region, comment);
+  if (slideId !== screen.slide?.slide_id) go({ case: current.patient_id, s: slideId });
+  else {
+    showPart("slide");
+    screen.regions.takeUp();
+    screen.view.flyToPoints(region);
+  }
 }
 
 /** Whether a region waits on another slide of the case; says so. */

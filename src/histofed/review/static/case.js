@@ -25,6 +25,15 @@ function predictionParts(item, run, hidden) {
   return parts;
 }
 
+/** Of rows, the newest first, those on regions that no later one of the same reviewer on the same region replaces. */
+export function latestRegions(rows) {
+  const latest = new Map();
+  for (const row of rows.filter(({ scope }) => scope === "region").reverse()) {
+    latest.set(JSON.stringify([row.reviewer, row.slide_id, row.region]), row);
+  }
+  return [...latest.values()];
+}
+
 function historyRow({ scope, verdict, reviewer, at, comment, slide_id: slideId }) {
   const row = element("li");
   row.append(
@@ -48,23 +57,32 @@ function tilesRow(rows) {
   return row;
 }
 
-/** Verdicts as lines, the newest first; those on tiles come last. */
-function historyRows(rows) {
+/** Verdicts as lines, the newest first; those on tiles come last. `onRegion(row)` changes one of the reviewer's own. */
+function historyRows(rows, { own, onRegion }) {
+  const changeable = latestRegions(rows).filter(({ reviewer }) => reviewer === own);
+  const line = (row) => {
+    const made = historyRow(row);
+    if (!changeable.includes(row)) return made;
+    const change = element("button", { class: "button plain", type: "button", text: "Change", "aria-label": "Change this verdict on the region" });
+    change.addEventListener("click", () => onRegion(row));
+    made.append(" ", change);
+    return made;
+  };
   const sets = new Map(); // reviewer and slide -> verdicts on tiles
   for (const row of rows.filter(({ scope }) => scope === "tile")) {
     const key = JSON.stringify([row.reviewer, row.slide_id]);
     sets.set(key, [...(sets.get(key) ?? []), row]);
   }
-  return [...rows.filter(({ scope }) => scope !== "tile").map(historyRow), ...[...sets.values()].map(tilesRow)];
+  return [...rows.filter(({ scope }) => scope !== "tile").map(line), ...[...sets.values()].map(tilesRow)];
 }
 
 export class CasePanel {
   /**
-   * `onSlide(slideId)` when a slide is chosen, `onVerdict(verdict, comment)` when one is given,
+   * `onSlide(slideId)` when a slide is chosen, `onRegion(row)` when a verdict on a region is to be changed, `onVerdict(verdict)` when one is given,
    * `onWritten()` when a comment is left.
    */
-  constructor({ hiding, onSlide, onVerdict, onWritten }) {
-    Object.assign(this, { hiding, onSlide });
+  constructor({ hiding, onSlide, onRegion, onVerdict, onWritten }) {
+    Object.assign(this, { hiding, onSlide, onRegion });
     this.drafts = new Map(); // patient -> a comment that no verdict has taken along yet
     byId("verdict").addEventListener("submit", (event) => event.preventDefault());
     for (const button of byId("verdict").querySelectorAll("[data-verdict]")) {
@@ -134,7 +152,7 @@ export class CasePanel {
     const label = hidden ? "shown after your verdict" : words.labelInWords(item);
     byId("summary").textContent = `${item.site} · label: ${label}`;
     byId("prediction").replaceChildren(...predictionParts(item, this.run, hidden));
-    const rows = historyRows(hiding.shown(item));
+    const rows = historyRows(hiding.shown(item), { own: hiding.reviewer, onRegion: this.onRegion });
     const none = hidden ? "Those of others are shown after yours." : "None yet.";
     if (hidden || !rows.length) rows.push(element("li", { class: "quiet", text: none }));
     byId("history").replaceChildren(...rows);

@@ -11,7 +11,7 @@ const NOTES = {
   top: "The tiles with the highest scores, highest first.",
   bottom: "The tiles with the lowest scores, lowest first.",
   random: "Tiles drawn at random.",
-  blinded: "Tiles of high and other scores in mixed order. Judge each by its picture alone.",
+  blinded: "Tiles of high and other scores in mixed order. Judge each by its picture alone, and before you look at the other lists.",
 };
 
 export class Gallery {

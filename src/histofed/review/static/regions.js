@@ -40,6 +40,7 @@ export class RegionTool {
     byId("region-finish").addEventListener("click", () => this.finish());
     byId("region-cancel").addEventListener("click", () => this.giveUp());
     byId("region").addEventListener("submit", (event) => event.preventDefault());
+    byId("region-comment").addEventListener("keydown", (event) => this.#leaveComment(event));
     for (const button of byId("region").querySelectorAll("[data-region]")) {
       button.addEventListener("click", () => this.#give(button.dataset.region));
     }
@@ -106,6 +107,11 @@ export class RegionTool {
       this.aside.set(this.view.slide.slide_id, { comment, drawn: { kind, points, corner, region, done } });
     }
     this.#stop();
+  }
+
+  /** Let a region that has corners already wait on a slide for a verdict. */
+  ask(slideId, region, comment) {
+    this.aside.set(slideId, { comment, drawn: { kind: "polygon", points: region, corner: null, region, done: true } });
   }
 
   /** The slide is open: what was drawn there is there again. */
@@ -195,6 +201,15 @@ export class RegionTool {
     const byFinger = matchMedia("(pointer: coarse)").matches;
     const next = byFinger ? byId("region").querySelector("[data-region]") : byId("region-comment");
     setTimeout(() => next.focus());
+  }
+
+  /** Enter leaves the comment for the keys; so does Esc where something was written, before it gives the region up. */
+  #leaveComment(event) {
+    const isWritten = byId("region-comment").value.trim() !== "";
+    if (event.isComposing) return; // Enter chooses a letter of a larger alphabet
+    if (event.key !== "Enter" && !(event.key === "Escape" && isWritten)) return;
+    event.preventDefault();
+    this.view.focus();
   }
 
   #isSlip(...corners) {

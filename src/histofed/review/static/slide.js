@@ -104,10 +104,10 @@ export class SlideScreen {
     say(words, { problem: words !== "" });
   }
 
-  /** Outline the regions among verdicts. */
+  /** Outline the regions of verdicts on this slide. */
   showRegions(rows) {
-    const mine = rows.filter(({ region, slide_id: slideId }) => region && slideId === this.slide?.slide_id);
-    this.view.outlines.showRegions(mine.map(({ region, verdict }) => ({ points: region, verdict })));
+    const here = rows.filter(({ slide_id: slideId }) => slideId === this.slide?.slide_id);
+    this.view.outlines.showRegions(here.map(({ region, verdict }) => ({ points: region, verdict })));
   }
 
   /** Fly to the next (1) or previous (-1) of the tiles of highest score. */
@@ -217,6 +217,7 @@ export class SlideScreen {
     byId("zoom-out").addEventListener("click", () => this.view.zoom(-1));
     byId("zoom-home").addEventListener("click", () => this.view.zoom(0));
     byId("degrees").addEventListener("change", () => this.#turnTo(byId("degrees").valueAsNumber || 0));
+    byId("degrees").addEventListener("keydown", ({ key }) => key === "Enter" && this.view.focus());
     byId("beside").addEventListener("click", () => this.toggleBeside());
     for (const kind of ["rectangle", "polygon"]) {
       byId(`draw-${kind}`).addEventListener("click", () => this.regions.start(kind));

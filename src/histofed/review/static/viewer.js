@@ -218,6 +218,15 @@ export class SlideView {
     this.goTo({ ...middle, z: FLY_TO_TILE_PX / box.width }, { fly: true });
   }
 
+  /** Fly to where points lie, with room around them. */
+  flyToPoints(points) {
+    const [left, top] = [0, 1].map((axis) => Math.min(...points.map((point) => point[axis])));
+    const [right, bottom] = [0, 1].map((axis) => Math.max(...points.map((point) => point[axis])));
+    const { x: across, y: down } = this.viewport.getContainerSize();
+    const z = Math.min(across / (right - left), down / (bottom - top), 2) / 2;
+    this.goTo({ x: (left + right) / 2, y: (top + bottom) / 2, z }, { fly: true });
+  }
+
   #zoomAt(magnification) {
     return this.image.imageToViewportZoom(this.slide.mpp / micronsPerPixelAt(magnification));
   }

@@ -1,0 +1,175 @@
+"""The page in a real browser: answers of the server that come late, and what is done meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+    from histofed.review.store import ReviewStore
+
+pytestmark = pytest.mark.slow
+
+
+def test_who_writes_while_a_verdict_is_sent_is_not_taken_to_the_next_case(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """Its letters would be verdicts there."""
+    reviewer.open_patient("P-close")
+    with reviewer.held("verdicts") as asked:
+        tab.keyboard.press("u")
+        asked()
+        tab.keyboard.press("m")
+        tab.keyboard.type("a du")
+    reviewer.kept("unsure, case of P-close")
+    tab.keyboard.type("ct")
+    tab.wait_for_timeout(600)
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a duct")
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["unsure"]
+
+
+def test_a_verdict_that_comes_before_the_last_was_kept_is_told_to_be_none(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    with reviewer.held("verdicts") as asked:
+        tab.keyboard.press("a")
+        asked()
+        tab.keyboard.press("j")
+        reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+        reviewer.wait_for_slide()
+        tab.keyboard.press("d")
+        reviewer.expect(tab.locator("#status")).to_contain_text("the last one is still being sent")
+    reviewer.kept("agree, case of P-close")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
+
+
+def test_a_key_while_the_next_case_is_looked_for_is_no_verdict_on_the_last(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    with reviewer.held("neighbour**") as asked:
+        tab.keyboard.press("a")
+        asked()
+        tab.wait_for_timeout(400)
+        tab.keyboard.press("a")
+        reviewer.expect(tab.locator("#status")).to_contain_text("No verdict was given")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
+
+
+def test_what_is_written_while_a_verdict_is_sent_stays(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    tab.locator("#go-on").uncheck()
+    with reviewer.held("verdicts") as asked:
+        tab.locator("#comment").fill("a fold")
+        tab.locator("[data-verdict=agree]").click()
+        asked()
+        tab.locator("#comment").fill("a fold, and more")
+    reviewer.kept("agree, case of P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a fold, and more")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["a fold"]
+
+
+def test_an_answer_that_comes_late_takes_nobody_out_of_their_comment(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """What is typed on would be verdicts on tiles, and then on the case."""
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("g")
+    reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
+    with reviewer.held("verdicts") as asked:
+        tab.keyboard.press("1")
+        asked()
+        tab.keyboard.press("m")
+        tab.keyboard.type("2 d")
+    reviewer.kept("relevant")
+    tab.keyboard.type("ucts")
+    reviewer.expect(tab.locator("#comment")).to_have_value("2 ducts")
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["relevant"]
+
+
+def test_who_leaves_a_case_that_is_still_being_opened_is_not_brought_back(
+    tab: Page, reviewer: Any
+) -> None:
+    reviewer.open_patient("P-close")
+    with reviewer.held("cases/**") as asked:
+        tab.evaluate("location.hash = 'case=P-two'")
+        asked()
+        tab.evaluate("location.hash = ''")
+        reviewer.expect(tab.locator(".case").first).to_be_visible()
+    tab.wait_for_timeout(600)
+    reviewer.expect(tab.locator(".case").first).to_be_visible()
+    assert tab.evaluate("document.body.dataset.screen") == "worklist"
+
+
+def test_results_of_an_earlier_choice_that_come_late_are_dropped(tab: Page, reviewer: Any) -> None:
+    def late_and_odd(route: Route) -> None:
+        found = route.fetch().json() | {"n_cases": 99}
+        tab.wait_for_timeout(600)
+        route.fulfill(json=found)
+
+    tab.locator("#to-results").click()
+    reviewer.expect(tab.locator("#results-count")).to_contain_text("of 6 cases")
+    tab.route("**/api/results*yes", late_and_odd)
+    tab.locator("#results-blinded").select_option("yes")
+    tab.locator("#results-blinded").select_option("no")
+    tab.wait_for_timeout(1200)
+    tab.unroute_all(behavior="wait")
+    reviewer.expect(tab.locator("#results-count")).to_contain_text("of 6 cases")
+
+
+def test_a_region_begun_while_the_last_is_still_being_kept_stays(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("b")
+    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+        reviewer.settle()
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-region=agree]").click()
+        asked()
+        tab.locator("#draw-polygon").click()
+    reviewer.kept("agree, region")
+    reviewer.expect(tab.locator("#draw-polygon")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_heat_map_beside_that_fails_late_is_not_told_of_another(tab: Page, reviewer: Any) -> None:
+    def late(route: Route) -> None:
+        tab.wait_for_timeout(600)
+        route.fulfill(status=503, json={"detail": "The evidence is damaged."})
+
+    reviewer.open_patient("P-two")
+    tab.keyboard.press("t")
+    reviewer.wait_until("histofed.screen.second.view?.heatmap.scores?.length > 0")
+    tab.route("**/scores/evidence", late)
+    tab.locator("#head-2").select_option("evidence")
+    tab.locator("#head-2").select_option("attention")
+    tab.wait_for_timeout(1200)
+    tab.unroute_all(behavior="wait")
+    assert "damaged" not in (tab.locator("#status").text_content() or "")
+
+
+def test_a_tile_kept_late_is_not_marked_on_the_next_slide(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-two")
+    tab.keyboard.press("g")
+    reviewer.expect(tab.locator(".tile")).to_have_count(24)
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-tile-verdict=relevant]").first.click()
+        asked()
+        tab.keyboard.press("j")
+        reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
+        reviewer.wait_for_slide()
+        tab.keyboard.press("g")
+        reviewer.expect(tab.locator("#gallery-note")).to_contain_text("0 of 24")
+    reviewer.kept("relevant")
+    for which, words in (("bottom", "lowest first"), ("top", "highest first")):
+        tab.locator("#gallery-which").select_option(which)
+        reviewer.expect(tab.locator("#gallery-note")).to_contain_text(words)
+    assert "0 of 24" in (tab.locator("#gallery-note").text_content() or "")
