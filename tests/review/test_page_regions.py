@@ -232,6 +232,9 @@ def test_who_has_written_a_comment_answers_with_a_key(
     tab.keyboard.type("add a nest, dubious")
     tab.keyboard.press(key)
     reviewer.expect(tab.locator(VIEW)).to_be_focused()
+    tab.keyboard.press("m")
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.keyboard.press(key)
     reviewer.expect(tab.locator("#region-comment")).to_have_value("add a nest, dubious")
     tab.keyboard.press("d")
     reviewer.kept("disagree, region")
@@ -240,6 +243,22 @@ def test_who_has_written_a_comment_answers_with_a_key(
     reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
     said = [(row["scope"], row["verdict"], row["comment"]) for row in store.rows(reviewer=me)]
     assert said == [("region", "disagree", "add a nest, dubious")]
+
+
+def test_with_the_heat_map_off_a_region_is_about_the_prediction(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    draw_box(tab, reviewer)
+    question = tab.locator("#region-hint")
+    reviewer.expect(question).to_contain_text("Does the heat map fit")
+    tab.locator(VIEW).focus()
+    tab.keyboard.press("h")
+    reviewer.expect(question).to_contain_text("Does the prediction fit")
+    reviewer.expect(tab.locator("#threshold-text")).to_have_text("The heat map is not shown.")
+    tab.keyboard.press("a")
+    reviewer.kept("agree, region")
+    assert [row["head"] for row in store.rows(reviewer=me)] == [None]
 
 
 def test_a_changed_mind_on_a_region_is_a_new_verdict_on_the_same(

@@ -319,6 +319,46 @@ def test_the_picture_holds_slide_heat_map_bars_and_where_it_is_from(
     picture.save(reviewer.artefacts / "saved.png")
 
 
+def test_the_picture_of_a_narrow_view_holds_the_whole_colour_bar(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-two")
+    tab.keyboard.press("t")
+    reviewer.wait_until("histofed.screen.second.view?.heatmap.scores?.length > 0")
+    tab.set_viewport_size({"width": 1100, "height": 800})
+    reviewer.settle()
+    tab.locator(".menu summary").click()
+    with tab.expect_download() as waiting:
+        tab.locator("#save-picture").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("the first of both views")
+    picture = Image.open(io.BytesIO(waiting.value.path().read_bytes())).convert("RGB")
+    assert picture.width < 560
+    foot = np.asarray(picture)[-148:]
+    bar = {tuple(colour) for colour in colourmaps.colours("viridis").tolist()}
+    assert bar <= {tuple(colour) for colour in foot.reshape(-1, 3).tolist()}
+    assert (foot[:, -8:] == 255).all()  # nothing is cut at the border
+    picture.save(reviewer.artefacts / "saved-narrow.png")
+
+
+def test_what_is_asked_names_what_is_predicted(tab: Page, reviewer: Any) -> None:
+    asked = {"P-sure": "Does “97% chance of mutated” fit what you see?"}
+    asked["P-close"] = "“52% chance of mutated”: it could be either. Does that fit what you see?"
+    for patient, words in asked.items():
+        reviewer.open_patient(patient)
+        reviewer.expect(tab.locator("#verdict-question")).to_have_text(words)
+
+
+def test_the_scale_goes_along_with_the_threshold(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-close")
+    tab.locator("#scale-choice").select_option("percentile")
+    tab.keyboard.press(".")
+    for patient in ("P-none", "P-two"):  # also past a case that has no heat map
+        tab.locator("#to-worklist").click()
+        tab.locator(".case", has_text=patient).click()
+        reviewer.expect(tab.locator("#patient")).to_have_text(patient)
+    reviewer.wait_for_slide()
+    look = tab.evaluate("histofed.screen.controls.look")
+    assert (look["scale"], look["threshold"]) == ("percentile", 0.01)
+
+
 def test_keys_work_again_after_a_turn_was_typed(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-sure")
     tab.locator("#degrees").fill("37")
@@ -417,6 +457,13 @@ def test_labels_and_others_verdicts_are_hidden_until_one_has_judged(
     tab.reload()
     reviewer.expect(tab.locator("#hide")).not_to_be_checked()
     reviewer.expect(still).to_have_text("wild type")
+    tab.locator("#hide").check()
+    reviewer.expect(still).to_have_text("hidden")
+    tab.reload()  # who has seen a label has seen it
+    reviewer.open_patient("P-close")
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case of P-close")
+    assert store.rows(reviewer=me)[-1]["view"]["hidden"] is False
 
 
 def sign_as(tab: Page, reviewer: Any, name: str) -> None:

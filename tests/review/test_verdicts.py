@@ -269,7 +269,14 @@ def test_tables_hold_every_row(ada: Browser) -> None:
     assert (rows[1]["comment"], json.loads(rows[0]["view"])) == ('ä, "b"\nc', {"a": 1})
     content = ada.get("/api/export/verdicts.json").json()
     assert (content["format"], content["format_version"]) == ("histofed/verdicts", 1)
+    predictions = [row.pop("prediction") for row in content["verdicts"]]
     assert content["verdicts"] == ada.get("/api/verdicts").json()["verdicts"]
+    assert (
+        predictions
+        == [json.loads(row["prediction"]) for row in rows]
+        == [{"probability": 0.45}] * 2
+    )
+    assert {row["question"] for row in rows} == {content["question"]} == {"Is it mutated?"}
     assert content["verdicts"][0]["comment"] == "=HYPERLINK(1)"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
@@ -16,6 +17,8 @@ from histofed.review.routes.common import Reader, ThePage, known_slide, readable
 from histofed.review.store import COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from histofed.review.page import Page
 
 routes = APIRouter(prefix="/api/export")
@@ -38,7 +41,8 @@ def verdicts_json(page: ThePage, _: Reader) -> Response:
         "format": "histofed/verdicts",
         "format_version": 1,
         "title": page.site.title,
-        "verdicts": page.store.rows(),
+        "question": page.site.question,
+        "verdicts": list(_rows(page)),
     }
     return JSONResponse(content, headers=_as_file("verdicts.json"))
 
@@ -48,9 +52,11 @@ def verdicts_csv(page: ThePage, _: Reader) -> Response:
     """Return every verdict, the oldest first; nested cells are JSON."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in page.store.rows():
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
+    columns = (*COLUMNS, "prediction", "question")
+    writer.writerow(columns)
+    for row in _rows(page):
+        told = row | {"question": page.site.question}
+        writer.writerow([_cell(told[name]) for name in columns])
     # With a byte order mark, without which Excel takes UTF-8 for another alphabet.
     return Response(
         text.getvalue().encode("utf-8-sig"),
@@ -111,6 +117,19 @@ def colours(_: Reader, name: str) -> Response:
         media_type="text/tab-separated-values",
         headers=_as_file(f"{name}.tsv"),
     )
+
+
+def _rows(page: Page) -> Iterator[dict[str, Any]]:
+    """Yield every verdict with the numbers that were predicted; None where by another model."""
+    site = page.site
+    for row in page.store.rows():
+        case = site.case_of.get(row["patient_id"])
+        prediction = None
+        if case is not None and row["model_digest"] == site.model_digest:
+            names = [output.name for output in site.outputs]
+            known = (value if math.isfinite(value) else None for value in case.outputs)
+            prediction = dict(zip(names, known, strict=True))
+        yield row | {"prediction": prediction}
 
 
 def _scanned_from_px0(page: Page, slide_id: str) -> tuple[int, int]:

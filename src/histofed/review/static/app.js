@@ -28,7 +28,7 @@ let remembering;
 const session = new Session({
   onChange: () => start(),
   onLeave: () => {
-    dropDrafts();
+    forget();
     worklist.forget();
     screen.close("");
     show("nothing");
@@ -49,7 +49,7 @@ const screen = new SlideScreen({
   onChange: remember,
   onHead: () => screenName() === "gallery" && openGallery(),
   onRegion: (region, verdict, comment) =>
-    give({ scope: "region", slide_id: screen.slide.slide_id, region, verdict, comment }),
+    give({ scope: "region", ...(screen.view.heatmap.isShown ? {} : { head: null }), slide_id: screen.slide.slide_id, region, verdict, comment }),
   onProblem: (words) => say(words, { problem: true }),
 });
 const gallery = new Gallery({
@@ -213,7 +213,7 @@ function asSeen() {
     region: null,
     comment: "",
     head: screen.controls.chosen?.name ?? null,
-    view: { ...screen.state, hidden: hiding.of(current) },
+    view: { ...screen.state, hidden: hiding.isIndependent(current) },
     blinded: false,
     elapsed_ms: Math.round(performance.now() - since),
     model_digest: run.model_digest,
@@ -307,7 +307,10 @@ function wire() {
       },
       step: (key) => step(key === "J" ? 1 : -1),
       row: (key) => worklist.move(key === "J" ? 1 : -1),
-      comment: () => byId("comment").focus(),
+      comment: () => {
+        const isOfRegion = screenName() === "slide" && screen.regions.isAsked;
+        byId(isOfRegion ? "region-comment" : "comment").focus();
+      },
       worklist: () => isDrawing() || go({}),
       results: () => isDrawing() || go({ screen: "results" }),
       magnify: (key, i) => screen.view.magnify(MAGNIFICATIONS[i]),
@@ -335,15 +338,17 @@ function wire() {
   );
 }
 
-function dropDrafts() {
+/** Forget what a reviewer wrote and did not send, and what they saw. */
+function forget() {
   panel.dropDrafts();
   screen.regions.dropDrafts();
+  hiding.forget();
 }
 
 /** Begin, or begin again for another reviewer: what somebody else wrote and did not send is gone. */
 async function start() {
   try {
-    if (writer !== null && writer !== session.reviewer) dropDrafts();
+    if (writer !== null && writer !== session.reviewer) forget();
     writer = session.reviewer;
     run = await api.run();
     byId("title").textContent = run.title;

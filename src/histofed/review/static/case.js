@@ -131,10 +131,8 @@ export class CasePanel {
     if (this.item?.patient_id !== item.patient_id) byId("comment").value = this.drafts.get(item.patient_id) ?? "";
     this.item = item;
     byId("patient").textContent = item.patient_id;
-    const predicted = words.shortPrediction(item, this.run);
-    byId("case-line").textContent = `${item.patient_id} · ${predicted}`;
-    const asked = words.mainOutput(item, this.run) === undefined ? "the prediction" : `“${predicted}”`;
-    byId("verdict-question").textContent = `Does ${asked} fit what you see?`;
+    byId("case-line").textContent = `${item.patient_id} · ${words.shortPrediction(item, this.run)}`;
+    byId("verdict-question").textContent = words.questionInWords(item, this.run);
     byId("slides").replaceChildren(...item.slides.map((slide, i) => this.#thumbnail(slide, i)));
     byId("clinical-part").hidden = item.clinical.length === 0;
     byId("clinical").replaceChildren(

@@ -20,11 +20,15 @@ export class HeatControls {
     this.heads = [];
     this.threshold = 0;
     this.chosenColours = {}; // of signed heads and of the others
+    this.chosenScale = "raw"; // also while a heat map is shown that it does not fit
     this.histogram = new Histogram({ onThreshold: (place) => this.setThreshold(place) });
     offer(this.colours, COLOURS.map((name) => ({ value: name, text: name })));
     this.colours.addEventListener("change", () => {
       this.chosenColours[Boolean(this.chosen?.signed)] = this.colours.value;
       this.#look();
+    });
+    this.scale.addEventListener("input", () => {
+      this.chosenScale = this.scale.value;
     });
     for (const control of [this.show, this.opacity, this.scale]) {
       control.addEventListener("input", () => this.#look());
@@ -72,9 +76,9 @@ export class HeatControls {
     else if (h !== undefined) unknown.push(`h=${h}`);
     if (cm !== undefined && !COLOURS.includes(cm)) unknown.push(`cm=${cm}`);
     else if (cm !== undefined) this.chosenColours[Boolean(this.chosen?.signed)] = cm;
-    this.#fit();
     if (scale !== undefined && !(scale in SCALE_WORDS)) unknown.push(`scale=${scale}`);
-    else if (scale !== undefined) offer(this.scale, this.#scales(), scale);
+    else if (scale !== undefined) this.chosenScale = scale;
+    this.#fit();
     if (o !== undefined) this.opacity.valueAsNumber = Math.round(100 * o);
     if (t !== undefined) this.threshold = t;
     if (on !== undefined) this.show.checked = on !== "0";
@@ -92,7 +96,7 @@ export class HeatControls {
 
   /** Show the histogram and the numbers of what is on the slide. */
   describe(scores) {
-    this.histogram.show(scores, this.look);
+    this.histogram.show(scores, this.look, { isShown: this.opacityNow > 0 });
   }
 
   toggle() {
@@ -132,7 +136,7 @@ export class HeatControls {
     const { chosen } = this;
     const signed = Boolean(chosen?.signed);
     this.colours.value = this.chosenColours[signed] ?? usualColours(signed);
-    offer(this.scale, this.#scales());
+    offer(this.scale, this.#scales(), this.chosenScale);
     byId("note").textContent = chosen ? chosen.note : this.problem;
   }
 

@@ -51,6 +51,16 @@ export function sayIfSlow(words) {
   };
 }
 
+/** What the browser kept as text; undefined where somebody else wrote something there that is not `isOurs(found)`. */
+export function parsed(text, isOurs) {
+  try {
+    const found = JSON.parse(text);
+    return isOurs(found) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Hand a file to the person at the page. */
 export function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });

@@ -64,7 +64,13 @@ export class Heatmap {
     this.draw();
   }
 
+  /** Whether there is anything to see of it. */
+  get isShown() {
+    return Boolean(this.scores) && this.opacity > 0;
+  }
+
   setOpacity(fraction) {
+    this.opacity = fraction;
     this.canvas.style.opacity = String(fraction);
   }
 

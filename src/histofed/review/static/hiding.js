@@ -1,8 +1,9 @@
 // An independent judgement: what could sway a reviewer is hidden until the case has their verdict.
 
-import { byId } from "./dom.js";
+import { byId, parsed } from "./dom.js";
 
 const KEPT = "histofed-hide";
+const UNHIDDEN = "histofed-unhidden"; // by the browser, until its tab is closed
 const TELLING = { order: "discordant", reviewed: "disagreement" }; // choices that tell what is hidden
 
 /** What is wanted is remembered by the browser; without a choice it is hidden. */
@@ -10,6 +11,8 @@ export class Hiding {
   /** `onChange()` when the reviewer wants it otherwise. */
   constructor({ onChange }) {
     this.reviewer = null;
+    this.unhidden = new Set(parsed(sessionStorage.getItem(UNHIDDEN), Array.isArray) ?? []); // patients with nothing hidden
+    window.addEventListener("pagehide", () => this.#keep());
     this.box = byId("hide");
     this.box.checked = localStorage.getItem(KEPT) !== "no";
     this.box.addEventListener("change", () => {
@@ -40,10 +43,29 @@ export class Hiding {
   }
 
   /** Whether a case, or its row of the worklist, is still to be judged. */
-  of({ verdicts, history = [] }) {
-    if (!this.box.checked) return false;
+  of({ patient_id: patientId, verdicts, history = [] }) {
+    if (!this.box.checked) {
+      this.unhidden.add(patientId);
+      return false;
+    }
     const given = [...verdicts, ...history.filter(({ scope }) => scope === "case")];
     return !given.some(({ reviewer }) => reviewer === this.reviewer);
+  }
+
+  /** Whether a verdict on a case now is one of somebody who has not seen what could sway them. */
+  isIndependent(item) {
+    return this.of(item) && !this.unhidden.has(item.patient_id);
+  }
+
+  /** Forget what was shown. */
+  forget() {
+    this.unhidden.clear();
+    this.#keep();
+  }
+
+  #keep() {
+    if (this.unhidden.size) sessionStorage.setItem(UNHIDDEN, JSON.stringify([...this.unhidden]));
+    else sessionStorage.removeItem(UNHIDDEN);
   }
 
   /** Of verdict rows of a case, those that its reviewer may see now. */

@@ -60,7 +60,7 @@ export class Histogram {
   }
 
   /** Show the scores of a slide (a TileScores) as they are looked at. */
-  show(scores, { scale: name, colours, threshold }) {
+  show(scores, { scale: name, colours, threshold }, { isShown = true } = {}) {
     const places = scores.places(name);
     const scale = scores.scale(name);
     if (this.shown !== places) this.#drawBars(places);
@@ -75,7 +75,7 @@ export class Histogram {
     const [low, high] = [0, 1].map((place) => numberInWords(scale.score(place)));
     byId("legend-bar").setAttribute("aria-label", `Colour bar ${colours}: from ${low}, lowest, to ${high}, highest`);
     byId("ticks").replaceChildren(...ticks(scale));
-    const words = thresholdInWords(threshold, scale, places);
+    const words = isShown ? thresholdInWords(threshold, scale, places) : "The heat map is not shown.";
     byId("threshold-text").textContent = words;
     this.threshold.setAttribute("aria-valuetext", words);
   }

@@ -70,9 +70,14 @@ export class RegionTool {
     return this.aside.has(slideId);
   }
 
+  /** Whether a drawn region waits for its answer here. */
+  get isAsked() {
+    return this.kind !== null && this.done;
+  }
+
   /** Answer what is asked of a drawn region; false where nothing is asked. */
   judge(verdict) {
-    if (this.kind === null || !this.done) return false;
+    if (!this.isAsked) return false;
     this.#give(verdict);
     return true;
   }
@@ -89,7 +94,7 @@ export class RegionTool {
     }
     Object.assign(this, { kind, points: [], corner: null, region: null, done: false, isSent: false });
     byId("region-comment").value = "";
-    this.#show();
+    this.show();
     this.view.focus();
   }
 
@@ -123,14 +128,14 @@ export class RegionTool {
     Object.assign(this, found.drawn, { isSent: false });
     byId("region-comment").value = found.comment;
     this.#draw();
-    this.#show();
+    this.show();
   }
 
   #stop() {
     const wasHere = byId("region").contains(document.activeElement);
     this.kind = null;
     this.view.outlines.showDraft(null);
-    this.#show();
+    this.show();
     if (wasHere) this.view.focus(); // what had the focus is hidden now
   }
 
@@ -196,7 +201,7 @@ export class RegionTool {
     ]);
     this.done = true;
     this.#draw();
-    this.#show();
+    this.show();
     // Only now: the viewer takes the focus with each click. Fingers would get a keyboard over the answers.
     const byFinger = matchMedia("(pointer: coarse)").matches;
     const next = byFinger ? byId("region").querySelector("[data-region]") : byId("region-comment");
@@ -217,12 +222,13 @@ export class RegionTool {
     return Math.min(Math.abs(a.x - b.x), Math.abs(a.y - b.y)) < LEAST_PX;
   }
 
-  #show() {
+  /** Show what is asked, and of what. */
+  show() {
     byId("region").hidden = this.kind === null;
     byId("aim").hidden = !this.drawing;
     byId("region").classList.toggle("done", Boolean(this.done));
     byId("region-finish").hidden = this.done || this.kind !== "polygon";
-    const judged = this.view.heatmap.scores ? "heat map" : "prediction";
+    const judged = this.view.heatmap.isShown ? "heat map" : "prediction";
     const question = `Does the ${judged} fit what you see here?`;
     byId("region-hint").textContent = this.done ? question : (HINTS[this.kind] ?? "");
     for (const kind of ["rectangle", "polygon"]) {

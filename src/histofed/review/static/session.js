@@ -43,10 +43,11 @@ export class Session {
     return this.access === "none" || this.reviewer !== null;
   }
 
-  async start() {
+  /** Begin, or begin again; `why` is said to who is asked to sign in. */
+  async start(why = "") {
     const before = this.reviewer;
     this.#take(await api.session());
-    if (this.reviewer === null) await this.#askOrSay();
+    if (this.reviewer === null) await this.#askOrSay(why);
     else if (before !== null && before !== this.reviewer) await this.onChange(); // in another tab of this browser
   }
 
@@ -62,20 +63,20 @@ export class Session {
   }
 
   /** Who comes through another web server cannot sign in here. */
-  async #askOrSay() {
+  async #askOrSay(why = "") {
     if (this.access === "proxy") say("Nobody is signed in. Ask whoever runs this page how to sign in.", { problem: true });
-    else await this.ask();
+    else await this.ask(why);
   }
 
   /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
-  ask() {
+  ask(why = "") {
     const kind = WORDS[this.access] ?? WORDS.none;
     byId("entry-title").textContent = kind.title;
     byId("entry-words").textContent = kind.words;
     byId("entry-label").textContent = kind.label;
     byId("entry-text").type = kind.type;
     byId("entry-text").value = "";
-    byId("entry-problem").textContent = "";
+    byId("entry-problem").textContent = why;
     byId("entry-later").hidden = !this.mayLook;
     if (!byId("entry").open) byId("entry").showModal();
     byId("entry-text").focus();

@@ -166,6 +166,7 @@ export class SlideScreen {
     const { heatmap } = this.view;
     heatmap.setOpacity(this.controls.opacityNow);
     heatmap.setLook(this.controls.look);
+    this.regions.show();
     if (heatmap.scores) this.controls.describe(heatmap.scores);
     this.second.look();
     this.#links();

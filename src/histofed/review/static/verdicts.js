@@ -44,7 +44,7 @@ export class Verdicts {
       return row;
     } catch (error) {
       say(`The verdict was not kept. ${error.message}`, { problem: true });
-      if ([401, 403].includes(error.status)) await this.session.start(); // it ended, or the server began anew
+      if ([401, 403].includes(error.status)) await this.session.start("Your verdict was not kept: enter, and give it again."); // the session ended, or the server began anew
       return null;
     } finally {
       this.sending = false;

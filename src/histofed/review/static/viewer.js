@@ -87,7 +87,7 @@ export class SlideView {
       });
     }
     this.viewer.addHandler("tile-load-failed", () =>
-      onProblem("Part of this slide could not be loaded. If it goes on, the slide's file has gone."),
+      onProblem("Part of this slide could not be loaded. If it goes on, its file has gone, or the server has stopped."),
     );
     this.viewer.canvas.addEventListener("keydown", (event) => this.#pan(event));
   }

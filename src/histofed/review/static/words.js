@@ -38,6 +38,18 @@ export function shortPrediction(item, run) {
   return isChance(run) ? `${value} ${outputWords(run, name)}` : `${outputWords(run, name)}: ${value}`;
 }
 
+const EVEN = [0.445, 0.555]; // 45% to 55%, as they are shown
+
+/** What a verdict on a case answers. */
+export function questionInWords(item, run) {
+  const name = mainOutput(item, run);
+  if (name === undefined) return "Does the prediction fit what you see?";
+  const said = `“${shortPrediction(item, run)}”`;
+  const value = item.outputs[name];
+  const isEven = run.kind === "binary" && value >= EVEN[0] && value < EVEN[1];
+  return isEven ? `${said}: it could be either. Does that fit what you see?` : `Does ${said} fit what you see?`;
+}
+
 /**
  * `Of patients scored like this, 55% to 70% are mutated.`, or nothing where the model gave none.
  *

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { write } from "./address.js";
-import { byId, element, offer, say } from "./dom.js";
+import { byId, element, offer, parsed, say } from "./dom.js";
 import * as words from "./words.js";
 
 const AT_ONCE = 100; // rows of a page: the screen stays quick with ten thousand cases
@@ -71,16 +71,6 @@ function row(item, run, hidden) {
     notesCell(item, hidden),
     verdictsCell(item, hidden),
   );
-}
-
-/** What was kept as text; nothing where somebody else wrote there. */
-function read(text) {
-  try {
-    const found = JSON.parse(text);
-    return found !== null && typeof found === "object" && !Array.isArray(found) ? found : {};
-  } catch {
-    return {};
-  }
 }
 
 export class Worklist {
@@ -198,7 +188,8 @@ export class Worklist {
 
   /** Choose what was chosen when the page was last loaded, where it is still offered. */
   #restore() {
-    const kept = read(sessionStorage.getItem(KEPT));
+    const isObject = (found) => found !== null && typeof found === "object" && !Array.isArray(found);
+    const kept = parsed(sessionStorage.getItem(KEPT), isObject) ?? {};
     byId("find").value = kept.find ?? "";
     for (const name of FILTERS.slice(1)) {
       const isOffered = [...byId(name).options].some(({ value, hidden }) => value === kept[name] && !hidden);
