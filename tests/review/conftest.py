@@ -323,5 +323,5 @@ def reviewer(tab: Page) -> Reviewer:
 @pytest.fixture
 def me(tab: Page, reviewer: Reviewer) -> str:
     """Name of the tab's reviewer."""
-    reviewer.expect(tab.locator("#who")).to_be_visible()
+    reviewer.expect(tab.locator("#who")).to_contain_text("Dr")
     return tab.locator("#who").text_content() or ""

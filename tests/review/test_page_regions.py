@@ -318,6 +318,9 @@ def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(
     reviewer.wait_for_slide()
     tab.keyboard.press("a")
     reviewer.expect(tab.locator("#status")).to_contain_text("drew on slide 2 waits for its answer")
+    tab.locator("#who").click()
+    reviewer.expect(tab.locator("#entry-problem")).to_contain_text("did not send is lost")
+    tab.keyboard.press("Escape")
     reviewer.open_slide("made-2")
     tab.keyboard.press("u")
     reviewer.kept("unsure, region")
@@ -326,6 +329,28 @@ def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(
     reviewer.kept("agree, case")
     said = [(row["scope"], row["verdict"]) for row in store.rows(reviewer=me)]
     assert said == [("region", "unsure"), ("case", "agree")]
+
+
+def test_a_region_on_a_slide_that_has_gone_can_be_given_up(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    reviewer.open_slide("made-2")
+    draw_box(tab, reviewer)
+    tab.go_back()
+    reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
+    gone = {"detail": "Slide made-2 cannot be shown."}
+    tab.route("**/api/slides/made-2", lambda route: route.fulfill(status=503, json=gone))
+    tab.locator("#slides [data-slide=made-2]").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("cannot be shown")
+    tab.wait_for_timeout(600)
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#status")).to_contain_text("waits for its answer, or for Esc")
+    tab.keyboard.press("Escape")
+    reviewer.expect(tab.locator("#status")).to_contain_text("given up")
+    tab.keyboard.press("a")
+    reviewer.kept("agree, case of P-two")
+    assert [row["scope"] for row in store.rows(reviewer=me)] == ["case"]
 
 
 def test_a_region_outlives_the_server(

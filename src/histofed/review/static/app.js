@@ -25,7 +25,10 @@ let goingOn = false; // the next case is being looked for
 let writer = null; // the reviewer whose comments and regions wait in the page
 let remembering;
 
+const hasDrafts = () => panel.hasDrafts || screen.regions.hasDrafts;
+
 const session = new Session({
+  hasDrafts,
   onChange: () => start(),
   onLeave: () => {
     forget();
@@ -240,7 +243,7 @@ function mayJudge() {
 
 /** Ask again for a verdict on a region that has one; it is a new one, and the old stays in the record. */
 function changeRegion({ slide_id: slideId, region, comment }) {
-  if (isDrawing()) return;
+  if (isDrawing() || isWaiting()) return;
   screen.regions.ask(slideId, region, comment);
   if (slideId !== screen.slide?.slide_id) go({ case: current.patient_id, s: slideId });
   else {
@@ -253,7 +256,7 @@ function changeRegion({ slide_id: slideId, region, comment }) {
 /** Whether a region waits on another slide of the case; says so. */
 function isWaiting() {
   const waiting = current.slides.findIndex(({ slide_id: slideId }) => screen.regions.waitsOn(slideId));
-  if (waiting >= 0) say(`No verdict was given: a region that you drew on slide ${waiting + 1} waits for its answer.`, { brief: true });
+  if (waiting >= 0) say(`A region that you drew on slide ${waiting + 1} waits for its answer, or for Esc.`, { brief: true });
   return waiting >= 0;
 }
 
@@ -294,7 +297,7 @@ function wire() {
     );
   });
   window.addEventListener("hashchange", route);
-  window.addEventListener("beforeunload", (event) => (panel.hasDrafts || screen.regions.hasDrafts) && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => hasDrafts() && event.preventDefault());
   window.addEventListener("pageshow", ({ persisted }) => persisted && session.again());
   document.addEventListener("visibilitychange", () => document.hidden || run === null || session.again());
   document.querySelector(".masthead nav").addEventListener("click", (event) => isDrawing() && event.preventDefault());
@@ -322,7 +325,7 @@ function wire() {
       corner: () => screen.regions.cornerInTheMiddle(),
       finish: () => screen.regions.finish(),
       cancel: () => {
-        screen.regions.giveUp();
+        screen.regions.giveUp(screen.slideId);
         byId("save").open = false;
       },
       heat: () => controls.toggle(),

@@ -38,7 +38,7 @@ export class RegionTool {
       this.#close();
     });
     byId("region-finish").addEventListener("click", () => this.finish());
-    byId("region-cancel").addEventListener("click", () => this.giveUp());
+    byId("region-cancel").addEventListener("click", () => this.giveUp(this.view.slide?.slide_id));
     byId("region").addEventListener("submit", (event) => event.preventDefault());
     byId("region-comment").addEventListener("keydown", (event) => this.#leaveComment(event));
     for (const button of byId("region").querySelectorAll("[data-region]")) {
@@ -89,7 +89,7 @@ export class RegionTool {
       return;
     }
     if (this.kind === kind) {
-      this.giveUp();
+      this.giveUp(this.view.slide.slide_id);
       return;
     }
     Object.assign(this, { kind, points: [], corner: null, region: null, done: false, isSent: false });
@@ -98,9 +98,10 @@ export class RegionTool {
     this.view.focus();
   }
 
-  /** Draw no more; what was drawn is gone. */
-  giveUp() {
-    if (this.kind !== null && this.isSent) say("It is too late to give the region up: its verdict is being sent.", { brief: true });
+  /** Draw no more; what was drawn is gone, also what waits on a slide that cannot be shown any more. */
+  giveUp(slideId) {
+    if (!this.view.slide && this.aside.delete(slideId)) say("The region that was drawn here is given up.", { brief: true });
+    else if (this.kind !== null && this.isSent) say("It is too late to give the region up: its verdict is being sent.", { brief: true });
     else this.#stop();
   }
 
@@ -204,6 +205,7 @@ export class RegionTool {
     this.show();
     // Only now: the viewer takes the focus with each click. Fingers would get a keyboard over the answers.
     const byFinger = matchMedia("(pointer: coarse)").matches;
+    byId("region-comment").placeholder = byFinger ? "" : "then Enter and A, D or U";
     const next = byFinger ? byId("region").querySelector("[data-region]") : byId("region-comment");
     setTimeout(() => next.focus());
   }
@@ -241,7 +243,8 @@ export class RegionTool {
     const slideId = this.view.slide.slide_id;
     this.isSent = true;
     const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
-    if (kept) this.aside.delete(slideId); // left before it was kept
+    const isAside = this.aside.get(slideId)?.drawn.region === region; // its slide was left meanwhile
+    if (kept && isAside) this.aside.delete(slideId);
     if (region !== this.region) return; // another was begun meanwhile
     this.isSent = false;
     if (kept) this.#stop();

@@ -19,9 +19,12 @@ const WORDS = {
 };
 
 export class Session {
-  /** `onChange()` after somebody has entered (a promise), `onLeave()` when nothing may be shown any more. */
-  constructor({ onChange, onLeave }) {
-    Object.assign(this, { onChange, onLeave });
+  /**
+   * `onChange()` after somebody has entered (a promise), `onLeave()` when nothing may be shown any more,
+   * `hasDrafts()` whether anything was written and not sent.
+   */
+  constructor({ onChange, onLeave, hasDrafts }) {
+    Object.assign(this, { onChange, onLeave, hasDrafts });
     this.access = "none";
     this.reviewer = null;
     this.changed = Promise.resolve(); // the page as it is for who entered last
@@ -94,10 +97,10 @@ export class Session {
     Object.assign(this, { access, reviewer });
     document.body.classList.toggle("locked", !this.mayLook);
     if (!this.mayLook) document.title = "review"; // it named the patient
-    byId("who").hidden = reviewer === null;
-    byId("who").textContent = reviewer ?? "";
+    byId("who").hidden = reviewer === null && access !== "none";
+    byId("who").textContent = reviewer ?? "Only looking";
     byId("who").disabled = access === "proxy";
-    byId("who").title = access === "token" ? "Sign out" : "Somebody else reviews";
+    byId("who").title = { none: "Say who reviews", token: "Sign out", proxy: "Signed in" }[access];
   }
 
   async #enter(event) {
@@ -119,7 +122,9 @@ export class Session {
 
   /** Let somebody else review; who has a token is asked first whether to sign out. */
   #change() {
-    if (this.access !== "token") return this.ask();
+    const loss = this.hasDrafts() ? `What ${this.reviewer} wrote and did not send is lost to somebody else.` : "";
+    if (this.access !== "token") return this.ask(loss);
+    byId("leaving-problem").textContent = this.hasDrafts() ? "What you wrote and did not send is lost." : "";
     byId("leaving").returnValue = "stay"; // Esc says nothing
     return byId("leaving").showModal();
   }

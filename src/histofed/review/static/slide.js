@@ -65,7 +65,7 @@ export class SlideScreen {
   /** Show a slide as an address describes it; resolves to the parts that name nothing. */
   async open(slideId, slides, asked = {}) {
     const mine = ++this.turn;
-    Object.assign(this, { slides, top: -1 });
+    Object.assign(this, { slides, slideId, top: -1 });
     this.#empty(); // never another patient's slide under this one's name
     const opened = sayIfSlow("Opening the slide …");
     try {
