@@ -282,7 +282,7 @@ function wire() {
   const openHelp = () => byId("keys").showModal();
   const { controls } = screen;
   byId("help").addEventListener("click", openHelp);
-  byId("status").addEventListener("click", () => say("")); // on a small screen it lies over controls
+  document.querySelector(".said").addEventListener("click", () => say("")); // on a small screen it lies over controls
   byId("show-slide").addEventListener("click", () => showPart("slide"));
   byId("show-gallery").addEventListener("click", openGallery);
   byId("results-blinded").addEventListener("change", showResults);
