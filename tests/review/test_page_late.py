@@ -63,6 +63,92 @@ def test_a_key_while_the_next_case_is_looked_for_is_no_verdict_on_the_last(
     assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
 
 
+@pytest.mark.parametrize("late", ["neighbour**", "cases/**"])
+def test_who_writes_while_the_next_case_is_looked_for_stays(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str, late: str
+) -> None:
+    reviewer.open_patient("P-close")
+    with reviewer.held(late) as asked:
+        tab.keyboard.press("a")
+        asked()
+        tab.keyboard.press("m")
+        tab.keyboard.type("fat, a duc")
+    tab.wait_for_timeout(300)
+    tab.keyboard.type("t and a")
+    tab.wait_for_timeout(600)
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value("fat, a duct and a")
+    assert [row["verdict"] for row in store.rows(reviewer=me)] == ["agree"]
+
+
+def test_the_address_is_that_of_the_case_one_goes_to(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-close")
+    with reviewer.held("cases/**") as asked:
+        tab.keyboard.press("j")
+        asked()
+        tab.keyboard.press("+")
+        tab.wait_for_timeout(900)
+        assert "case=P-two" in tab.url
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+
+
+def test_who_is_still_typing_as_a_case_comes_has_not_looked_at_it(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-close")
+    tab.keyboard.press("j")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    tab.keyboard.type("a dull and faded area", delay=90)  # two seconds
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert store.rows(reviewer=me) == []
+    reviewer.wait_for_slide()
+    tab.keyboard.press("d")
+    reviewer.kept("disagree, case of P-two")
+
+
+def test_a_region_that_waits_is_there_before_another_can_be_drawn(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    tab.keyboard.press("b")
+    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+        reviewer.settle()
+    tab.keyboard.type("the first")
+    tab.go_back()
+    reviewer.expect(tab.locator("#worklist")).to_be_visible()
+    with reviewer.held("slides/made-1/scores/**") as asked:
+        tab.go_forward()
+        asked()
+        reviewer.expect(tab.locator("#region-comment")).to_have_value("the first")
+        tab.keyboard.press("b")
+        reviewer.expect(tab.locator("#status")).to_contain_text("Answer for the region first")
+    tab.keyboard.press("u")
+    reviewer.kept("unsure, region")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["the first"]
+
+
+def test_a_verdict_that_is_refused_while_nobody_can_enter_is_told(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """A web server in front whose own sign-in ran out answers everything with its page."""
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("b")
+    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+        reviewer.settle()
+    tab.route("**/api/**", lambda route: route.fulfill(status=403, body="<html>Sign in</html>"))
+    tab.locator("[data-region=agree]").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text("The verdict was not kept")
+    tab.unroute_all(behavior="wait")
+    tab.wait_for_timeout(400)
+    tab.keyboard.press("w")
+    reviewer.expect(tab.locator("#status")).to_contain_text("Answer for the region first")
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    assert len(store.rows(reviewer=me)) == 1
+
+
 def test_what_is_written_while_a_verdict_is_sent_stays(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

@@ -217,6 +217,10 @@ def test_a_region_whose_verdict_is_on_its_way_is_not_given_up(
         asked()
         tab.keyboard.press("Escape")
         reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
+        tab.keyboard.press("u")
+        reviewer.expect(tab.locator("#status")).to_contain_text("still being sent")
+        tab.keyboard.press("Escape")
+        reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
         reviewer.expect(tab.locator("#region-comment")).to_be_visible()
     reviewer.kept("disagree, region")
     reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
@@ -307,6 +311,26 @@ def test_a_region_that_was_left_as_its_verdict_was_sent_does_not_wait(
     assert len(store.rows(reviewer=me)) == 1
 
 
+def test_a_region_that_one_comes_back_to_is_still_on_its_way(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    draw_box(tab, reviewer)
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-region=agree]").click()
+        asked()
+        tab.keyboard.press("j")
+        reviewer.wait_until("histofed.view.slide?.slide_id === 'made-2'")
+        tab.keyboard.press("k")
+        reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
+        reviewer.expect(tab.locator("#region-comment")).to_be_visible()
+        tab.keyboard.press("Escape")
+        reviewer.expect(tab.locator("#status")).to_contain_text("too late to give the region up")
+    reviewer.kept("agree, region")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    assert len(store.rows(reviewer=me)) == 1
+
+
 def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
@@ -341,6 +365,9 @@ def test_a_region_on_a_slide_that_has_gone_can_be_given_up(
     reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
     gone = {"detail": "Slide made-2 cannot be shown."}
     tab.route("**/api/slides/made-2", lambda route: route.fulfill(status=503, json=gone))
+    tab.evaluate("location.hash = 'case=P-two&s=none'")
+    reviewer.expect(tab.locator("#status")).to_contain_text("has no slide")
+    tab.keyboard.press("Escape")  # here none was drawn
     tab.locator("#slides [data-slide=made-2]").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("cannot be shown")
     tab.wait_for_timeout(600)

@@ -77,6 +77,77 @@ def test_another_tab_of_the_browser_changes_who_is_here_too(
     context.close()
 
 
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "late"])
+def test_whoever_comes_sees_nothing_of_who_was_here_whatever_the_server_does(
+    browser: Browser, page: str, reviewer_at: Any, is_lost: bool
+) -> None:
+    context = browser.new_context()
+    tab, other = context.new_page(), context.new_page()
+    reviewer = reviewer_at(tab)
+    tab.goto(page)
+    enter(tab, f"Rita {is_lost}")
+    reviewer.open_patient("P-sure")
+    tab.locator("#go-on").uncheck()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case of P-sure")
+    other.goto(page)
+    other.locator("#who").click()
+    enter(other, f"Sven {is_lost}")
+    reviewer.expect(other.locator("#who")).to_have_text(f"Sven {is_lost}")
+    if is_lost:
+        tab.route("**/api/run", lambda route: route.abort())
+        tab.evaluate(LOOKED_AT)
+        reviewer.expect(tab.locator("#status")).to_contain_text("does not answer")
+        assert "P-" not in tab.locator("body").inner_text()
+        tab.unroute_all(behavior="wait")
+        tab.evaluate(LOOKED_AT)
+    else:
+        tab.keyboard.press("w")
+        with reviewer.held("slides/made-1") as asked:
+            tab.locator(".case", has_text="P-sure").click()
+            asked()
+            tab.evaluate(LOOKED_AT)
+            reviewer.expect(tab.locator("#who")).to_have_text(f"Sven {is_lost}")
+    reviewer.expect(tab.locator("#who")).to_have_text(f"Sven {is_lost}")
+    reviewer.expect(tab.locator("#summary")).to_contain_text("shown after your verdict")
+    reviewer.wait_for_slide()
+    reviewer.expect(tab.locator("#history")).not_to_contain_text("Rita")
+    context.close()
+
+
+def test_what_needs_a_sign_in_asks_for_it(
+    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
+) -> None:
+    """Signed out in another window, both in sight: nobody has chosen this one again."""
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    token = invite(store, "Tina", valid_days=1)
+    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
+        context = browser.new_context()
+        tab = context.new_page()
+        reviewer = reviewer_at(tab)
+        tab.goto(address)
+        enter(tab, token)
+        reviewer.open_patient("P-close")
+        context.clear_cookies()
+        tab.keyboard.press("w")
+        assert_nothing_in_sight(tab, reviewer)
+        enter(tab, token)
+        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+        reviewer.open_patient("P-close")
+        tab.locator("#comment").fill("kept")
+        context.clear_cookies()
+        tab.locator("[data-verdict=agree]").click()
+        reviewer.expect(tab.locator("#entry-problem")).to_contain_text("give it again")
+        assert_nothing_in_sight(tab, reviewer)
+        enter(tab, token)
+        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+        reviewer.wait_for_slide()
+        tab.locator("[data-verdict=agree]").click()
+        reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+        assert [row["comment"] for row in store.rows()] == ["kept"]
+        context.close()
+
+
 def test_who_signed_out_leaves_nothing(
     browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
 ) -> None:
@@ -125,6 +196,8 @@ def test_a_tab_that_was_signed_out_elsewhere_shows_nothing_and_keeps_what_was_wr
         tab.goto(address)
         enter(tab, tokens["Ada"])
         reviewer.open_patient("P-close")
+        tab.evaluate("location.hash = 'case=P-close&s=P-other'")
+        reviewer.expect(tab.locator("#status")).to_contain_text("has no slide “P-other”")
         tab.locator("#comment").fill("Ada's own words")
         context.clear_cookies()
         tab.evaluate(LOOKED_AT)

@@ -459,10 +459,13 @@ def test_labels_and_others_verdicts_are_hidden_until_one_has_judged(
     reviewer.expect(still).to_have_text("wild type")
     tab.locator("#hide").check()
     reviewer.expect(still).to_have_text("hidden")
-    tab.reload()  # who has seen a label has seen it
-    reviewer.open_patient("P-close")
-    tab.locator("[data-verdict=agree]").click()
-    reviewer.kept("agree, case of P-close")
+    beside = tab.context.new_page()  # who has seen a label has seen it
+    beside.goto(tab.url)
+    there = type(reviewer)(beside)
+    there.open_patient("P-close")
+    there.expect(beside.locator("#summary")).to_contain_text("shown after your verdict")
+    beside.locator("[data-verdict=agree]").click()
+    there.kept("agree, case of P-close")
     assert store.rows(reviewer=me)[-1]["view"]["hidden"] is False
 
 

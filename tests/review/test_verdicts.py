@@ -257,6 +257,15 @@ def test_nothing_is_removed_over_the_network(ada: Browser) -> None:
     assert len(ada.get("/api/verdicts").json()["verdicts"]) == 1
 
 
+def test_who_has_judged_has_seen_the_label(ada: Browser) -> None:
+    """Also in another browser, where they say who they are only with the verdict."""
+    for scope in ({}, {"scope": "region", "slide_id": "made-1", "region": REGION}, {}):
+        ada.say("agree", view={"hidden": True}, **scope)
+    ada.say("agree", patient_id="P-sure", view={"hidden": True})
+    said = [row["view"]["hidden"] for row in ada.get("/api/verdicts").json()["verdicts"]]
+    assert said == [True, False, False, True]
+
+
 def test_tables_hold_every_row(ada: Browser) -> None:
     ada.say("agree", comment="=HYPERLINK(1)", view={"a": 1})
     ada.say("unsure", comment='ä, "b"\nc')

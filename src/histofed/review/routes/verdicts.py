@@ -70,6 +70,8 @@ def add(page: ThePage, reviewer: Reader, given: Given) -> Response:
     if given.model_digest != page.site.model_digest:
         words = "The predictions shown here are of another model by now; load the page again."
         raise HTTPException(409, words)
+    if reviewer in page.verdicts.all().get(given.patient_id, {}) and "hidden" in given.view:
+        given.view["hidden"] = False  # it was shown to them after their first verdict
     verdict = Verdict(
         reviewer=reviewer,
         **given.model_dump(),

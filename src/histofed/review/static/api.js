@@ -2,6 +2,8 @@
 
 const id = encodeURIComponent;
 let csrf = ""; // proves to the server that a verdict comes from this page
+let asked = 0; // counts questions of who is here: an answer to an earlier one comes too late
+let signedOut = () => {};
 
 /** An answer that says no, in the server's words. */
 export class Refused extends Error {
@@ -19,6 +21,7 @@ async function ask(address, options) {
     throw new Error("The server does not answer. Is it still running?");
   }
   if (answer.ok) return answer;
+  if (answer.status === 401) signedOut();
   const { detail } = await answer.json().catch(() => ({}));
   const words = typeof detail === "string" ? detail : `The server answered with error ${answer.status}.`;
   throw new Refused(words, answer.status);
@@ -41,9 +44,15 @@ const query = (asked) => {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 };
 
+/** What to do where an answer says that nobody is signed in. */
+export function whenSignedOut(act) {
+  signedOut = act;
+}
+
 export async function session() {
+  const mine = ++asked;
   const found = await json("api/session");
-  csrf = found.csrf;
+  if (mine === asked) csrf = found.csrf;
   return found;
 }
 

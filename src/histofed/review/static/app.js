@@ -22,6 +22,7 @@ let current = null; // the case that is open
 let since = 0; // when it was opened
 let turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
 let goingOn = false; // the next case is being looked for
+let ahead = null; // the next case, fetched already
 let writer = null; // the reviewer whose comments and regions wait in the page
 let remembering;
 
@@ -111,6 +112,7 @@ function remember() {
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     if (current === null || byId("case").hidden || !screen.slide) return;
+    if (address.read(location.hash).case !== current.patient_id) return; // on the way to another
     const view = screenName() === "gallery" ? "gallery" : undefined;
     history.replaceState(null, "", address.write({ case: current.patient_id, view, ...screen.state }));
     byId("to-case").href = location.hash;
@@ -118,7 +120,7 @@ function remember() {
 }
 
 async function route() {
-  if (run === null) return; // start() comes here once it is known
+  if (run === null || !session.mayLook) return; // start() comes here once it is known
   const asked = address.read(location.hash);
   const mine = ++turn;
   clearTimeout(remembering);
@@ -139,8 +141,10 @@ async function route() {
 async function openCase(asked, mine) {
   try {
     if (current?.patient_id !== asked.case || !isInCase()) {
-      const item = await api.patient(asked.case); // anew: others may have judged it meanwhile
+      // Anew each time: others may have judged it meanwhile.
+      const item = ahead?.patient_id === asked.case ? ahead : await api.patient(asked.case);
       if (mine !== turn) return;
+      ahead = null;
       [current, since] = [item, performance.now()];
       verdicts.look(null);
     }
@@ -194,16 +198,35 @@ async function step(by) {
   else if (!(await stepCase(by))) say(by > 0 ? "This is the last case of the worklist." : "This is the first case of the worklist.", { brief: true });
 }
 
-/** Go to the next or previous case; false where there is none. `todo` passes over those judged. */
-async function stepCase(by, { todo = false } = {}) {
+/** Go to the next or previous case; false where there is none. */
+async function stepCase(by) {
   const { patient_id: here } = current;
   try {
-    const next = await worklist.neighbour(here, by, { todo });
+    const next = await worklist.neighbour(here, by);
     if (next && current?.patient_id === here) go({ case: next });
     return next !== null;
   } catch (error) {
     say(error.message, { problem: true });
     return true;
+  }
+}
+
+/** Go to the next case that is not judged, unless the reviewer has gone on to anything else since `isStill()`. */
+async function goOn(isStill) {
+  goingOn = true;
+  try {
+    const next = await worklist.neighbour(current.patient_id, 1, { todo: true });
+    if (next === null) say("Kept. No case that you have not judged follows in the worklist.", { brief: true });
+    else if (isStill()) {
+      const item = await api.patient(next); // before leaving: what is typed meanwhile belongs to this case
+      if (!isStill()) return;
+      ahead = item;
+      go({ case: next });
+    }
+  } catch (error) {
+    say(error.message, { problem: true });
+  } finally {
+    goingOn = false;
   }
 }
 
@@ -269,13 +292,8 @@ async function judgeCase(verdict) {
   const [{ comment }, before] = [panel, verdicts.acts];
   const kept = await give({ scope: "case", verdict, comment });
   if (kept) panel.sent(kept.patient_id, comment);
-  if (!kept || kept.patient_id !== current?.patient_id || verdicts.acts !== before) return; // or the reviewer has gone on meanwhile
-  if (!panel.goesOn) return;
-  goingOn = true;
-  if (!(await stepCase(1, { todo: true }))) {
-    say("Kept. No case that you have not judged follows in the worklist.", { brief: true });
-  }
-  goingOn = false;
+  const isStill = () => kept.patient_id === current?.patient_id && verdicts.acts === before;
+  if (kept && panel.goesOn && isStill()) await goOn(isStill);
 }
 
 function wire() {
@@ -299,8 +317,8 @@ function wire() {
   });
   window.addEventListener("hashchange", route);
   window.addEventListener("beforeunload", (event) => hasDrafts() && event.preventDefault());
-  window.addEventListener("pageshow", ({ persisted }) => persisted && session.again());
-  document.addEventListener("visibilitychange", () => document.hidden || run === null || session.again());
+  window.addEventListener("pageshow", ({ persisted }) => persisted && lookAgain());
+  document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
   document.querySelector(".masthead nav").addEventListener("click", (event) => isDrawing() && event.preventDefault());
   listen(
     {
@@ -326,7 +344,7 @@ function wire() {
       corner: () => screen.regions.cornerInTheMiddle(),
       finish: () => screen.regions.finish(),
       cancel: () => {
-        screen.regions.giveUp(screen.slideId);
+        screen.regions.giveUp(screen.failedId);
         byId("save").open = false;
       },
       heat: () => controls.toggle(),
@@ -354,10 +372,12 @@ async function start() {
   try {
     if (writer !== null && writer !== session.reviewer) forget();
     writer = session.reviewer;
+    [run, current] = [null, null];
+    turn += 1; // what is still being opened is for who was here before
+    verdicts.look(null);
+    show("nothing");
     run = await api.run();
     byId("title").textContent = run.title;
-    current = null;
-    verdicts.look(null);
     worklist.start(run);
     hiding.start(session.reviewer, run.orders);
     panel.start(run);
@@ -367,6 +387,12 @@ async function start() {
   } catch (error) {
     say(error.message, { problem: true });
   }
+}
+
+/** The page is looked at again: somebody else may have come, or it could not begin before. */
+async function lookAgain() {
+  await session.again();
+  if (run === null && session.mayLook && screenName() === "nothing") await start();
 }
 
 async function begin() {

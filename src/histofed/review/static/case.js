@@ -64,7 +64,7 @@ function historyRows(rows, { own, onRegion }) {
     const made = historyRow(row);
     if (!changeable.includes(row)) return made;
     const change = element("button", { class: "button plain", type: "button", text: "Change", "aria-label": "Change this verdict on the region" });
-    change.addEventListener("click", () => onRegion(row));
+    change.addEventListener("click", ({ detail }) => detail < 2 && onRegion(row));
     made.append(" ", change);
     return made;
   };

@@ -76,7 +76,7 @@ export class HeatControls {
     else if (h !== undefined) unknown.push(`h=${h}`);
     if (cm !== undefined && !COLOURS.includes(cm)) unknown.push(`cm=${cm}`);
     else if (cm !== undefined) this.chosenColours[Boolean(this.chosen?.signed)] = cm;
-    if (scale !== undefined && !(scale in SCALE_WORDS)) unknown.push(`scale=${scale}`);
+    if (scale !== undefined && !Object.hasOwn(SCALE_WORDS, scale)) unknown.push(`scale=${scale}`);
     else if (scale !== undefined) this.chosenScale = scale;
     this.#fit();
     if (o !== undefined) this.opacity.valueAsNumber = Math.round(100 * o);

@@ -3,7 +3,7 @@
 import { byId, parsed } from "./dom.js";
 
 const KEPT = "histofed-hide";
-const UNHIDDEN = "histofed-unhidden"; // by the browser, until its tab is closed
+const UNHIDDEN = "histofed-unhidden"; // by the browser, until its reviewer leaves: `{reviewer, patients}`
 const TELLING = { order: "discordant", reviewed: "disagreement" }; // choices that tell what is hidden
 
 /** What is wanted is remembered by the browser; without a choice it is hidden. */
@@ -11,12 +11,13 @@ export class Hiding {
   /** `onChange()` when the reviewer wants it otherwise. */
   constructor({ onChange }) {
     this.reviewer = null;
-    this.unhidden = new Set(parsed(sessionStorage.getItem(UNHIDDEN), Array.isArray) ?? []); // patients with nothing hidden
+    this.unhidden = new Set(); // patients who were shown with nothing hidden
     window.addEventListener("pagehide", () => this.#keep());
     this.box = byId("hide");
     this.box.checked = localStorage.getItem(KEPT) !== "no";
     this.box.addEventListener("change", () => {
       localStorage.setItem(KEPT, this.box.checked ? "yes" : "no");
+      this.#keep();
       this.offer();
       onChange();
     });
@@ -54,18 +55,25 @@ export class Hiding {
 
   /** Whether a verdict on a case now is one of somebody who has not seen what could sway them. */
   isIndependent(item) {
-    return this.of(item) && !this.unhidden.has(item.patient_id);
+    return this.of(item) && !this.unhidden.has(item.patient_id) && !this.#kept.includes(item.patient_id);
   }
 
   /** Forget what was shown. */
   forget() {
     this.unhidden.clear();
-    this.#keep();
+    localStorage.removeItem(UNHIDDEN);
+  }
+
+  /** Patients who were shown to this reviewer, in any tab of the browser. */
+  get #kept() {
+    const isOurs = (found) => Array.isArray(found?.patients) && found.reviewer === this.reviewer;
+    return parsed(localStorage.getItem(UNHIDDEN), isOurs)?.patients ?? [];
   }
 
   #keep() {
-    if (this.unhidden.size) sessionStorage.setItem(UNHIDDEN, JSON.stringify([...this.unhidden]));
-    else sessionStorage.removeItem(UNHIDDEN);
+    if (!this.unhidden.size) return;
+    const patients = [...new Set([...this.#kept, ...this.unhidden])];
+    localStorage.setItem(UNHIDDEN, JSON.stringify({ reviewer: this.reviewer, patients }));
   }
 
   /** Of verdict rows of a case, those that its reviewer may see now. */

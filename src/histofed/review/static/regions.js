@@ -38,7 +38,7 @@ export class RegionTool {
       this.#close();
     });
     byId("region-finish").addEventListener("click", () => this.finish());
-    byId("region-cancel").addEventListener("click", () => this.giveUp(this.view.slide?.slide_id));
+    byId("region-cancel").addEventListener("click", () => this.giveUp());
     byId("region").addEventListener("submit", (event) => event.preventDefault());
     byId("region-comment").addEventListener("keydown", (event) => this.#leaveComment(event));
     for (const button of byId("region").querySelectorAll("[data-region]")) {
@@ -57,7 +57,7 @@ export class RegionTool {
   }
 
   get hasDrafts() {
-    return this.unfinished !== null || this.aside.size > 0;
+    return (this.kind !== null && this.points.length > 0) || this.aside.size > 0;
   }
 
   dropDrafts() {
@@ -89,7 +89,7 @@ export class RegionTool {
       return;
     }
     if (this.kind === kind) {
-      this.giveUp(this.view.slide.slide_id);
+      this.giveUp();
       return;
     }
     Object.assign(this, { kind, points: [], corner: null, region: null, done: false, isSent: false });
@@ -98,26 +98,26 @@ export class RegionTool {
     this.view.focus();
   }
 
-  /** Draw no more; what was drawn is gone, also what waits on a slide that cannot be shown any more. */
-  giveUp(slideId) {
-    if (!this.view.slide && this.aside.delete(slideId)) say("The region that was drawn here is given up.", { brief: true });
+  /** Draw no more; what was drawn is gone, also what waits on a slide that cannot be shown any more (`failedId`). */
+  giveUp(failedId = null) {
+    if (this.aside.delete(failedId)) say("The region that was drawn here is given up.", { brief: true });
     else if (this.kind !== null && this.isSent) say("It is too late to give the region up: its verdict is being sent.", { brief: true });
     else this.#stop();
   }
 
   /** The slide is closed: what was drawn waits for it. */
   putAside() {
-    const { kind, points, corner, region, done } = this;
+    const { kind, points, corner, region, done, isSent } = this;
     if (kind !== null && points.length) {
       const comment = byId("region-comment").value;
-      this.aside.set(this.view.slide.slide_id, { comment, drawn: { kind, points, corner, region, done } });
+      this.aside.set(this.view.slide.slide_id, { comment, drawn: { kind, points, corner, region, done, isSent } });
     }
     this.#stop();
   }
 
   /** Let a region that has corners already wait on a slide for a verdict. */
   ask(slideId, region, comment) {
-    this.aside.set(slideId, { comment, drawn: { kind: "polygon", points: region, corner: null, region, done: true } });
+    this.aside.set(slideId, { comment, drawn: { kind: "polygon", points: region, corner: null, region, done: true, isSent: false } });
   }
 
   /** The slide is open: what was drawn there is there again. */
@@ -126,7 +126,7 @@ export class RegionTool {
     const found = this.aside.get(slideId);
     if (!found) return;
     this.aside.delete(slideId);
-    Object.assign(this, found.drawn, { isSent: false });
+    Object.assign(this, found.drawn);
     byId("region-comment").value = found.comment;
     this.#draw();
     this.show();
@@ -239,12 +239,19 @@ export class RegionTool {
   }
 
   async #give(verdict) {
+    if (this.isSent) {
+      say("No verdict was given: the last one is still being sent.", { brief: true });
+      return;
+    }
     const { region } = this;
     const slideId = this.view.slide.slide_id;
     this.isSent = true;
     const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
-    const isAside = this.aside.get(slideId)?.drawn.region === region; // its slide was left meanwhile
-    if (kept && isAside) this.aside.delete(slideId);
+    const aside = this.aside.get(slideId);
+    if (aside?.drawn.region === region) {
+      aside.drawn.isSent = false; // its slide was left meanwhile
+      if (kept) this.aside.delete(slideId);
+    }
     if (region !== this.region) return; // another was begun meanwhile
     this.isSent = false;
     if (kept) this.#stop();

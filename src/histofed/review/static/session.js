@@ -28,6 +28,8 @@ export class Session {
     this.access = "none";
     this.reviewer = null;
     this.changed = Promise.resolve(); // the page as it is for who entered last
+    this.asking = null; // whether somebody is there, once they have answered
+    api.whenSignedOut(() => this.again());
     byId("entry-form").addEventListener("submit", (event) => this.#enter(event));
     byId("entry-later").addEventListener("click", () => byId("entry").close());
     byId("entry").addEventListener("cancel", (event) => {
@@ -35,7 +37,10 @@ export class Session {
     });
     byId("entry").addEventListener("close", () => {
       if (!this.mayLook) byId("entry").showModal(); // some browsers let a second Esc through
-      else this.settle?.(this.changed.then(() => this.reviewer !== null));
+      else {
+        this.asking = null;
+        this.settle?.(this.changed.then(() => this.reviewer !== null));
+      }
     });
     byId("who").addEventListener("click", () => this.#change());
     byId("leaving").addEventListener("close", () => byId("leaving").returnValue === "leave" && this.#leave());
@@ -59,7 +64,7 @@ export class Session {
     if (byId("entry").open) return;
     const before = this.reviewer;
     const found = await api.session().catch(() => null); // no answer changes nothing
-    if (found === null || found.reviewer === before) return;
+    if (found === null || found.reviewer === before || this.reviewer !== before) return;
     this.#take(found);
     if (this.reviewer !== null) await this.onChange();
     else if (!this.mayLook) await this.#askOrSay();
@@ -73,6 +78,10 @@ export class Session {
 
   /** Ask who it is; resolves to whether somebody is there, once the page has begun again for them. */
   ask(why = "") {
+    if (this.asking !== null) {
+      if (why) byId("entry-problem").textContent = why;
+      return this.asking;
+    }
     const kind = WORDS[this.access] ?? WORDS.none;
     byId("entry-title").textContent = kind.title;
     byId("entry-words").textContent = kind.words;
@@ -83,9 +92,10 @@ export class Session {
     byId("entry-later").hidden = !this.mayLook;
     if (!byId("entry").open) byId("entry").showModal();
     byId("entry-text").focus();
-    return new Promise((settle) => {
+    this.asking = new Promise((settle) => {
       this.settle = settle;
     });
+    return this.asking;
   }
 
   /** Whether somebody is there to sign a verdict; asks where nobody is. */
@@ -96,7 +106,10 @@ export class Session {
   #take({ access, reviewer }) {
     Object.assign(this, { access, reviewer });
     document.body.classList.toggle("locked", !this.mayLook);
-    if (!this.mayLook) document.title = "review"; // it named the patient
+    if (!this.mayLook) {
+      document.title = "review"; // it named the patient, as what was said may do
+      say("");
+    }
     byId("who").hidden = reviewer === null && access !== "none";
     byId("who").textContent = reviewer ?? "Only looking";
     byId("who").disabled = access === "proxy";

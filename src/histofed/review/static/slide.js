@@ -65,7 +65,7 @@ export class SlideScreen {
   /** Show a slide as an address describes it; resolves to the parts that name nothing. */
   async open(slideId, slides, asked = {}) {
     const mine = ++this.turn;
-    Object.assign(this, { slides, slideId, top: -1 });
+    Object.assign(this, { slides, top: -1, failedId: null });
     this.#empty(); // never another patient's slide under this one's name
     const opened = sayIfSlow("Opening the slide …");
     try {
@@ -74,12 +74,12 @@ export class SlideScreen {
       await this.view.open(slide);
       if (mine !== this.turn) return [];
       byId("view").classList.remove("empty");
+      this.regions.takeUp(); // before anybody can draw another
       this.controls.offer(slide.heads, slide.heads_problem ?? "This slide has no scores.");
       const unknown = this.controls.set(asked);
       opened();
       await this.#showHead(mine);
       if (mine !== this.turn) return [];
-      this.regions.takeUp();
       if (asked.s2 && slides.some((each) => each.slide_id === asked.s2)) {
         await this.second.open(slides, asked.s2, asked.h2 === "plain" ? "" : asked.h2);
       } else if (asked.s2) unknown.push(`s2=${asked.s2}`);
@@ -89,6 +89,7 @@ export class SlideScreen {
     } catch (error) {
       if (mine !== this.turn) return [];
       this.#empty();
+      this.failedId = slideId;
       opened();
       say(error.message, { problem: true });
       return [];
@@ -100,6 +101,7 @@ export class SlideScreen {
   /** Show no slide. */
   close(words) {
     this.turn += 1;
+    this.failedId = null;
     this.#empty();
     say(words, { problem: words !== "" });
   }

@@ -6,6 +6,7 @@ import { say } from "./dom.js";
 
 const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
 const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
+const VERDICT_KEYS = /^[adu]$/i;
 
 export class Verdicts {
   constructor(session) {
@@ -15,7 +16,7 @@ export class Verdicts {
     this.given = -Infinity; // when a verdict was last given
     this.acts = 0; // counts keys and clicks: who has gone on meanwhile is not taken elsewhere
     for (const kind of ["keydown", "pointerdown"]) {
-      document.addEventListener(kind, ({ repeat, target }) => { this.acts += !repeat && !target.closest?.("dialog"); }, { capture: true });
+      document.addEventListener(kind, (event) => this.#act(event), { capture: true });
     }
   }
 
@@ -27,7 +28,19 @@ export class Verdicts {
 
   /** Whether a patient has been in sight long enough for a verdict to be meant for them. */
   areMeantFor(patientId) {
-    return this.looked?.patientId === patientId && performance.now() - this.looked.at >= LOOK_MS;
+    return this.looked?.patientId === patientId && !this.#hasJustLooked();
+  }
+
+  #hasJustLooked() {
+    return this.looked !== null && performance.now() - this.looked.at < LOOK_MS;
+  }
+
+  /** Note a key or a click; who went on typing as the case came begins to look at it when they stop. */
+  #act({ type, key, repeat, target }) {
+    // A verdict given once more by a slip is refused, and keeps nobody from the next case.
+    const isVerdict = target.closest?.("[data-verdict]") || (VERDICT_KEYS.test(key) && !target.closest?.("input, textarea"));
+    if (!repeat && !isVerdict && !target.closest?.("dialog")) this.acts += 1;
+    if (type === "keydown" && this.#hasJustLooked()) this.looked.at = performance.now();
   }
 
   /** Send a verdict; resolves to the row that was kept, or null. */
@@ -44,10 +57,19 @@ export class Verdicts {
       return row;
     } catch (error) {
       say(`The verdict was not kept. ${error.message}`, { problem: true });
-      if ([401, 403].includes(error.status)) await this.session.start("Your verdict was not kept: enter, and give it again."); // the session ended, or the server began anew
+      if ([401, 403].includes(error.status)) await this.#enterAgain();
       return null;
     } finally {
       this.sending = false;
+    }
+  }
+
+  /** The session ended, or the server began anew. */
+  async #enterAgain() {
+    try {
+      await this.session.start("Your verdict was not kept: enter, and give it again.");
+    } catch (error) {
+      say(`The verdict was not kept. ${error.message}`, { problem: true });
     }
   }
 }
