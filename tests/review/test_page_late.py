@@ -92,13 +92,38 @@ def test_the_address_is_that_of_the_case_one_goes_to(tab: Page, reviewer: Any) -
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
 
 
+@pytest.mark.parametrize("way", ["j", "back"])
+def test_nothing_is_written_on_a_case_that_is_being_left(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str, way: str
+) -> None:
+    reviewer.open_patient("P-two")
+    reviewer.open_patient("P-close")
+    tab.evaluate("location.hash = 'case=P-sure'")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-sure")
+    reviewer.wait_for_slide()
+    tab.keyboard.press("m")
+    tab.keyboard.type("a draft")
+    with reviewer.held("cases/**") as asked:
+        tab.go_back() if way == "back" else tab.keyboard.press("Escape")
+        if way == "j":
+            tab.keyboard.press("k")
+        asked()
+        tab.keyboard.press("m")
+        tab.keyboard.type("add a dull", delay=40)
+    tab.keyboard.type("xdx xax", delay=20)
+    tab.wait_for_timeout(700)
+    assert store.rows(reviewer=me) == []
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#comment")).to_have_value("a draft")
+
+
 def test_who_is_still_typing_as_a_case_comes_has_not_looked_at_it(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
     reviewer.open_patient("P-close")
     tab.keyboard.press("j")
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
-    tab.keyboard.type("a dull and faded area", delay=90)  # two seconds
+    tab.keyboard.type("axdx uxax dxux " * 3, delay=30)  # more than a second; x does nothing
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
     assert store.rows(reviewer=me) == []
     reviewer.wait_for_slide()

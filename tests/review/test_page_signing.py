@@ -115,6 +115,29 @@ def test_whoever_comes_sees_nothing_of_who_was_here_whatever_the_server_does(
     context.close()
 
 
+def test_what_one_began_is_not_kept_under_the_name_that_another_gives(
+    browser: Browser, page: str, reviewer_at: Any, store: ReviewStore
+) -> None:
+    """The session ended under an open page; then somebody else sits down at it."""
+    context = browser.new_context()
+    tab = context.new_page()
+    reviewer = reviewer_at(tab)
+    tab.goto(page)
+    enter(tab, "Rita first")
+    reviewer.open_patient("P-close")
+    tab.locator("#comment").fill("Rita's own words")
+    context.clear_cookies()
+    tab.evaluate(LOOKED_AT)
+    reviewer.expect(tab.locator("#who")).to_have_text("Only looking")
+    tab.locator("[data-verdict=agree]").click()
+    enter(tab, "Sven second")
+    reviewer.expect(tab.locator("#who")).to_have_text("Sven second")
+    reviewer.expect(tab.locator("#status")).to_contain_text("it was begun by Rita first")
+    reviewer.expect(tab.locator("#comment")).to_have_value("")
+    assert store.rows(reviewer="Sven second") == []
+    context.close()
+
+
 def test_what_needs_a_sign_in_asks_for_it(
     browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
 ) -> None:

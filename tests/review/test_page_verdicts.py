@@ -174,6 +174,7 @@ def test_a_case_that_failed_once_can_be_asked_for_again(tab: Page, reviewer: Any
     tab.route("**/api/cases/P-two", lambda route: route.fulfill(status=503, json=failed))
     tab.locator(".case", has_text="P-two").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("The server failed")
+    assert tab.title() == "Demo run · review"
     tab.unroute_all(behavior="wait")
     tab.locator(".case", has_text="P-two").click()
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")

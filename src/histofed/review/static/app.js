@@ -135,14 +135,24 @@ async function route() {
     if (mine === turn) worklist.focus(current?.patient_id);
   }
   if (mine !== turn) return;
-  document.title = `${asked.case ?? run.title} · review`;
+  document.title = `${isInCase() ? current.patient_id : run.title} · review`;
+}
+
+/** Ask for a case; nothing is written on the one that is being left. */
+async function fetched(patientId) {
+  byId("case").inert = true;
+  try {
+    return await api.patient(patientId);
+  } finally {
+    byId("case").inert = false;
+  }
 }
 
 async function openCase(asked, mine) {
   try {
     if (current?.patient_id !== asked.case || !isInCase()) {
       // Anew each time: others may have judged it meanwhile.
-      const item = ahead?.patient_id === asked.case ? ahead : await api.patient(asked.case);
+      const item = ahead?.patient_id === asked.case ? ahead : await fetched(asked.case);
       if (mine !== turn) return;
       ahead = null;
       [current, since] = [item, performance.now()];
@@ -249,7 +259,7 @@ function asSeen() {
 
 /** Send a verdict and show it; resolves to the row that was kept, or null. */
 async function give(part) {
-  const row = await verdicts.send({ ...asSeen(), ...part }); // as it is now: being asked for a name begins the page again
+  const row = await verdicts.send({ ...asSeen(), ...part }, writer); // as it is now: being asked for a name begins the page again
   if (row !== null && current?.patient_id === row.patient_id) {
     if (!current.history.some(({ id }) => id === row.id)) current.history.unshift(row);
     panel.showJudged();

@@ -43,8 +43,8 @@ export class Verdicts {
     if (type === "keydown" && this.#hasJustLooked()) this.looked.at = performance.now();
   }
 
-  /** Send a verdict; resolves to the row that was kept, or null. */
-  async send(verdict) {
+  /** Send a verdict that was begun by a `writer`, if it is known who; resolves to the row that was kept, or null. */
+  async send(verdict, writer) {
     if (this.sending || performance.now() - this.given < TWICE_MS) {
       say(this.sending ? "No verdict was given: the last one is still being sent." : "No second verdict was given.", { brief: true });
       return null;
@@ -52,8 +52,12 @@ export class Verdicts {
     [this.sending, this.given] = [true, performance.now()];
     try {
       if (!(await this.session.known())) return null;
+      if (writer !== null && writer !== this.session.reviewer) {
+        say(`No verdict was given: it was begun by ${writer}.`, { brief: true });
+        return null;
+      }
       const row = await api.give(verdict);
-      say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
+      if (this.session.mayLook) say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
       return row;
     } catch (error) {
       say(`The verdict was not kept. ${error.message}`, { problem: true });
