@@ -263,7 +263,7 @@ class Reviewer:
     def kept(self, words: str) -> None:
         """Expect the page to say that a verdict was kept."""
         self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")
-        self.tab.wait_for_timeout(300)  # sooner it would be a key struck twice
+        self.tab.wait_for_timeout(600)  # sooner it would be a key struck twice
 
     @contextmanager
     def held(self, address: str) -> Iterator[Callable[[], None]]:

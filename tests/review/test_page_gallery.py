@@ -44,6 +44,26 @@ def test_tiles_are_judged_in_the_gallery(
     assert [row["blinded"] for row in rows] == [False, False, True]
 
 
+def test_no_key_judges_a_tile_that_has_not_the_focus(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("g")
+    reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
+    for _ in range(2):
+        tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("m")
+    tab.keyboard.press("Escape")
+    reviewer.expect(tab.locator(".tile-picture").nth(2)).to_be_focused()
+    tab.locator("#gallery-note").click()
+    tab.keyboard.press("2")
+    reviewer.expect(tab.locator(".tile-picture").nth(2)).to_be_focused()
+    assert store.rows(reviewer=me) == []
+    tab.keyboard.press("2")
+    reviewer.kept("not relevant")
+    reviewer.expect(tab.locator(".tile").nth(2)).to_contain_class("judged")
+
+
 def test_blinded_tiles_are_not_judged_twice(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

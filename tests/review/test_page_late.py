@@ -131,6 +131,27 @@ def test_who_is_still_typing_as_a_case_comes_has_not_looked_at_it(
     reviewer.kept("disagree, case of P-two")
 
 
+def test_who_writes_on_while_a_region_is_sent_loses_nothing(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("b")
+    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+        reviewer.settle()
+    tab.keyboard.type("a nest")
+    with reviewer.held("verdicts") as asked:
+        tab.locator("[data-region=agree]").click()
+        asked()
+        tab.keyboard.press("m")
+        tab.keyboard.press("End")
+        tab.keyboard.type(", d")
+    reviewer.kept("agree, region")
+    tab.keyboard.type("ull")
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("a nest, dull")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["a nest"]
+
+
 def test_a_region_that_waits_is_there_before_another_can_be_drawn(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

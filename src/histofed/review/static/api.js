@@ -58,11 +58,13 @@ export async function session() {
 
 /** Say who reviews: `{reviewer}` or `{token}`. */
 export async function enter(who) {
+  await session(); // the server may have begun anew under an open page
   await post("api/session", who);
   return session();
 }
 
 export async function leave() {
+  await session();
   await ask("api/session", { method: "DELETE", headers: { "X-Review-Token": csrf } });
   return session();
 }

@@ -47,7 +47,7 @@ const panel = new CasePanel({
   onSlide: (slideId) => isDrawing() || go({ case: current.patient_id, s: slideId }),
   onRegion: changeRegion,
   onVerdict: judgeCase,
-  onWritten: () => (screenName() === "gallery" ? byId("comment").blur() : screen.view.focus()),
+  onWritten: () => (screenName() === "gallery" ? gallery.focus() : screen.view.focus()),
 });
 const screen = new SlideScreen({
   onChange: remember,
@@ -92,7 +92,7 @@ function showPart(name) {
 }
 
 function openGallery() {
-  if (!screen.slide) return;
+  if (!screen.slide || isDrawing()) return;
   showPart("gallery");
   const own = current.history.filter(
     (row) => row.scope === "tile" && row.reviewer === session.reviewer && row.slide_id === screen.slide.slide_id,

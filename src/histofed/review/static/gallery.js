@@ -26,6 +26,9 @@ export class Gallery {
       this.load();
     });
     byId("tiles").addEventListener("keydown", (event) => this.#walk(event));
+    byId("tiles").addEventListener("focusin", ({ target }) => {
+      this.last = target.closest(".tile").querySelector(".tile-picture");
+    });
   }
 
   get blinded() {
@@ -73,8 +76,15 @@ export class Gallery {
 
   /** Give the verdict of key 1 to 4 to the tile that has the focus. */
   press(index) {
-    const card = document.activeElement.closest?.(".tile") ?? byId("tiles").querySelector(".tile");
-    card?.querySelectorAll("[data-tile-verdict]")[index].click();
+    const card = document.activeElement.closest?.(".tile");
+    if (card) card.querySelectorAll("[data-tile-verdict]")[index].click();
+    else this.focus();
+  }
+
+  /** Put the focus where it was among the tiles; without it no key judges one. */
+  focus() {
+    if (this.last?.isConnected) this.last.focus();
+    else this.#begin();
   }
 
   #card(tile, i) {

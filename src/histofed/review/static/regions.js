@@ -246,7 +246,8 @@ export class RegionTool {
     const { region } = this;
     const slideId = this.view.slide.slide_id;
     this.isSent = true;
-    const kept = await this.onVerdict(region, verdict, byId("region-comment").value.trim());
+    const comment = byId("region-comment").value.trim();
+    const kept = await this.onVerdict(region, verdict, comment);
     const aside = this.aside.get(slideId);
     if (aside?.drawn.region === region) {
       aside.drawn.isSent = false; // its slide was left meanwhile
@@ -254,6 +255,6 @@ export class RegionTool {
     }
     if (region !== this.region) return; // another was begun meanwhile
     this.isSent = false;
-    if (kept) this.#stop();
+    if (kept && byId("region-comment").value.trim() === comment) this.#stop(); // what was written since waits for another
   }
 }

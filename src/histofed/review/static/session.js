@@ -90,6 +90,7 @@ export class Session {
     byId("entry-text").value = "";
     byId("entry-problem").textContent = why;
     byId("entry-later").hidden = !this.mayLook;
+    byId("entry-later").textContent = this.reviewer === null ? "Only look" : `Stay ${this.reviewer}`;
     if (!byId("entry").open) byId("entry").showModal();
     byId("entry-text").focus();
     this.asking = new Promise((settle) => {

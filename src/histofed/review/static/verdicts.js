@@ -57,11 +57,16 @@ export class Verdicts {
         return null;
       }
       const row = await api.give(verdict);
+      if (this.looked !== null) this.looked.at = performance.now(); // who types on does not judge the case
       if (this.session.mayLook) say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
       return row;
     } catch (error) {
-      say(`The verdict was not kept. ${error.message}`, { problem: true });
-      if ([401, 403].includes(error.status)) await this.#enterAgain();
+      const tell = () => say(`The verdict was not kept. ${error.message}`, { problem: true });
+      tell();
+      if ([401, 403].includes(error.status)) {
+        await this.#enterAgain();
+        tell(); // the page may have begun again
+      }
       return null;
     } finally {
       this.sending = false;
