@@ -260,6 +260,13 @@ class Reviewer:
         self.wait_until("histofed.mayJudge()")
         self.settle()
 
+    def draw_with_keys(self) -> None:
+        """Draw a box; its comment has the focus."""
+        self.tab.keyboard.press("b")
+        for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
+            self.tab.keyboard.press(key)
+            self.settle()
+
     def kept(self, words: str) -> None:
         """Expect the page to say that a verdict was kept."""
         self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")

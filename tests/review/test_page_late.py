@@ -135,10 +135,7 @@ def test_who_writes_on_while_a_region_is_sent_loses_nothing(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
     reviewer.open_patient("P-sure")
-    tab.keyboard.press("b")
-    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
-        tab.keyboard.press(key)
-        reviewer.settle()
+    reviewer.draw_with_keys()
     tab.keyboard.type("a nest")
     with reviewer.held("verdicts") as asked:
         tab.locator("[data-region=agree]").click()
@@ -156,10 +153,7 @@ def test_a_region_that_waits_is_there_before_another_can_be_drawn(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
     reviewer.open_patient("P-two")
-    tab.keyboard.press("b")
-    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
-        tab.keyboard.press(key)
-        reviewer.settle()
+    reviewer.draw_with_keys()
     tab.keyboard.type("the first")
     tab.go_back()
     reviewer.expect(tab.locator("#worklist")).to_be_visible()
@@ -179,10 +173,7 @@ def test_a_verdict_that_is_refused_while_nobody_can_enter_is_told(
 ) -> None:
     """A web server in front whose own sign-in ran out answers everything with its page."""
     reviewer.open_patient("P-sure")
-    tab.keyboard.press("b")
-    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
-        tab.keyboard.press(key)
-        reviewer.settle()
+    reviewer.draw_with_keys()
     tab.route("**/api/**", lambda route: route.fulfill(status=403, body="<html>Sign in</html>"))
     tab.locator("[data-region=agree]").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("The verdict was not kept")
@@ -260,10 +251,7 @@ def test_results_of_an_earlier_choice_that_come_late_are_dropped(tab: Page, revi
 
 def test_a_region_begun_while_the_last_is_still_being_kept_stays(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-sure")
-    tab.keyboard.press("b")
-    for key in ("Enter", "ArrowRight", "ArrowDown", "Enter"):
-        tab.keyboard.press(key)
-        reviewer.settle()
+    reviewer.draw_with_keys()
     with reviewer.held("verdicts") as asked:
         tab.locator("[data-region=agree]").click()
         asked()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from histofed.review.app import create_app
 from histofed.review.store import ReviewStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page, Route
@@ -19,6 +21,22 @@ pytestmark = pytest.mark.slow
 
 LOOKED_AT = "document.dispatchEvent(new Event('visibilitychange'))"
 """What a browser tells a page whose tab is chosen again."""
+
+
+@pytest.fixture
+def by_token(
+    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
+) -> Iterator[SimpleNamespace]:
+    """A page for which Ada and Bo have tokens, and a browser in which nobody has signed in."""
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    tokens = {name: invite(store, name, valid_days=1) for name in ("Ada", "Bo")}
+    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
+        context = browser.new_context()
+        tab = context.new_page()
+        yield SimpleNamespace(
+            address=address, tab=tab, reviewer=reviewer_at(tab), store=store, tokens=tokens
+        )
+        context.close()
 
 
 @pytest.mark.parametrize("is_told", [False, True])
@@ -138,99 +156,71 @@ def test_what_one_began_is_not_kept_under_the_name_that_another_gives(
     context.close()
 
 
-def test_what_needs_a_sign_in_asks_for_it(
-    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
-) -> None:
+def test_what_needs_a_sign_in_asks_for_it(by_token: SimpleNamespace) -> None:
     """Signed out in another window, both in sight: nobody has chosen this one again."""
-    store = ReviewStore(tmp_path / "reviews.sqlite")
-    token = invite(store, "Tina", valid_days=1)
-    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
-        context = browser.new_context()
-        tab = context.new_page()
-        reviewer = reviewer_at(tab)
-        tab.goto(address)
-        enter(tab, token)
-        reviewer.open_patient("P-close")
-        context.clear_cookies()
-        tab.keyboard.press("w")
-        assert_nothing_in_sight(tab, reviewer)
-        enter(tab, token)
-        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
-        reviewer.open_patient("P-close")
-        tab.locator("#comment").fill("kept")
-        context.clear_cookies()
-        tab.locator("[data-verdict=agree]").click()
-        reviewer.expect(tab.locator("#entry-problem")).to_contain_text("give it again")
-        assert_nothing_in_sight(tab, reviewer)
-        enter(tab, token)
-        reviewer.expect(tab.locator("#entry")).not_to_be_visible()
-        reviewer.wait_for_slide()
-        tab.locator("[data-verdict=agree]").click()
-        reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
-        assert [row["comment"] for row in store.rows()] == ["kept"]
-        context.close()
+    tab, reviewer = by_token.tab, by_token.reviewer
+    tab.goto(by_token.address)
+    enter(tab, by_token.tokens["Ada"])
+    reviewer.open_patient("P-close")
+    tab.context.clear_cookies()
+    tab.keyboard.press("w")
+    assert_nothing_in_sight(tab, reviewer)
+    enter(tab, by_token.tokens["Ada"])
+    reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+    reviewer.open_patient("P-close")
+    tab.locator("#comment").fill("kept")
+    tab.context.clear_cookies()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("#entry-problem")).to_contain_text("give it again")
+    assert_nothing_in_sight(tab, reviewer)
+    enter(tab, by_token.tokens["Ada"])
+    reviewer.expect(tab.locator("#entry")).not_to_be_visible()
+    reviewer.wait_for_slide()
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
+    assert [row["comment"] for row in by_token.store.rows()] == ["kept"]
 
 
-def test_who_signed_out_leaves_nothing(
-    browser: Browser, site: Any, tmp_path: Path, serve_page: Any, reviewer_at: Any
-) -> None:
-    store = ReviewStore(tmp_path / "reviews.sqlite")
-    tokens = {name: invite(store, name, valid_days=1) for name in ("Ada", "Bo")}
-    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
-        context = browser.new_context()
-        tab = context.new_page()
-        reviewer = reviewer_at(tab)
-        tab.goto(address)
+def test_who_signed_out_leaves_nothing(by_token: SimpleNamespace) -> None:
+    tab, reviewer = by_token.tab, by_token.reviewer
+    tab.goto(by_token.address)
+    assert_nothing_in_sight(tab, reviewer)
+    enter(tab, by_token.tokens["Ada"])
+    reviewer.open_patient("P-close")
+    tab.keyboard.press("s")
+    reviewer.expect(tab.locator("#results")).to_be_visible()
+    tab.go_back()
+    reviewer.wait_for_slide()
+    tab.locator("#who").click()
+    tab.locator("#leaving [value=leave]").click()
+    assert_nothing_in_sight(tab, reviewer)
+    for way in (tab.go_back, tab.go_forward, lambda: tab.goto(f"{by_token.address}/#case=P-close")):
+        way()
         assert_nothing_in_sight(tab, reviewer)
-        enter(tab, tokens["Ada"])
-        reviewer.open_patient("P-close")
-        tab.keyboard.press("s")
-        reviewer.expect(tab.locator("#results")).to_be_visible()
-        tab.go_back()
-        reviewer.wait_for_slide()
-        tab.locator("#who").click()
-        tab.locator("#leaving [value=leave]").click()
-        assert_nothing_in_sight(tab, reviewer)
-        for way in (tab.go_back, tab.go_forward, lambda: tab.goto(f"{address}/#case=P-close")):
-            way()
-            assert_nothing_in_sight(tab, reviewer)
-        enter(tab, tokens["Bo"])
-        reviewer.expect(tab.locator("#who")).to_have_text("Bo")
-        reviewer.wait_for_slide()
-        context.close()
+    enter(tab, by_token.tokens["Bo"])
+    reviewer.expect(tab.locator("#who")).to_have_text("Bo")
+    reviewer.wait_for_slide()
 
 
 @pytest.mark.parametrize(("who", "comment"), [("Ada", "Ada's own words"), ("Bo", "")])
 def test_a_tab_that_was_signed_out_elsewhere_shows_nothing_and_keeps_what_was_written(
-    browser: Browser,
-    site: Any,
-    tmp_path: Path,
-    serve_page: Any,
-    reviewer_at: Any,
-    who: str,
-    comment: str,
+    by_token: SimpleNamespace, who: str, comment: str
 ) -> None:
-    store = ReviewStore(tmp_path / "reviews.sqlite")
-    tokens = {name: invite(store, name, valid_days=1) for name in ("Ada", "Bo")}
-    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
-        context = browser.new_context()
-        tab = context.new_page()
-        reviewer = reviewer_at(tab)
-        tab.goto(address)
-        enter(tab, tokens["Ada"])
-        reviewer.open_patient("P-close")
-        tab.evaluate("location.hash = 'case=P-close&s=P-other'")
-        reviewer.expect(tab.locator("#status")).to_contain_text("has no slide “P-other”")
-        tab.locator("#comment").fill("Ada's own words")
-        context.clear_cookies()
-        tab.evaluate(LOOKED_AT)
-        assert_nothing_in_sight(tab, reviewer)
-        reviewer.keep("signed-out-elsewhere")
-        enter(tab, tokens[who])
-        reviewer.expect(tab.locator("#who")).to_have_text(who)
-        reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
-        reviewer.expect(tab.locator("#comment")).to_have_value(comment)
-        context.close()
+    tab, reviewer = by_token.tab, by_token.reviewer
+    tab.goto(by_token.address)
+    enter(tab, by_token.tokens["Ada"])
+    reviewer.open_patient("P-close")
+    tab.evaluate("location.hash = 'case=P-close&s=P-other'")
+    reviewer.expect(tab.locator("#status")).to_contain_text("has no slide “P-other”")
+    tab.locator("#comment").fill("Ada's own words")
+    tab.context.clear_cookies()
+    tab.evaluate(LOOKED_AT)
+    assert_nothing_in_sight(tab, reviewer)
+    reviewer.keep("signed-out-elsewhere")
+    enter(tab, by_token.tokens[who])
+    reviewer.expect(tab.locator("#who")).to_have_text(who)
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    reviewer.expect(tab.locator("#comment")).to_have_value(comment)
 
 
 @pytest.mark.parametrize("late_ms", [{}, {"run": 400}, {"cases": 400}, {"verdicts": 400}], ids=str)
@@ -261,38 +251,29 @@ def test_the_name_is_asked_once_and_again_for_a_verdict(
     context.close()
 
 
-def test_a_token_opens_the_page_and_a_wrong_one_does_not(
-    browser: Browser, site: Any, tmp_path: Path, serve_page: Any
-) -> None:
-    from playwright.sync_api import expect
-
-    store = ReviewStore(tmp_path / "reviews.sqlite")
-    token = invite(store, "Dr Token", valid_days=1)
-    with serve_page(create_app(site, store, access=Access(kind="token"))) as address:
-        context = browser.new_context()
-        tab = context.new_page()
-        tab.goto(f"{address}/#case=P-close")
-        expect(tab.locator("#entry-later")).not_to_be_visible()
-        tab.locator("#entry-text").fill("guessed")
-        tab.keyboard.press("Enter")
-        expect(tab.locator("#entry-problem")).to_contain_text("not valid")
-        tab.keyboard.press("Escape")
-        expect(tab.locator("#entry")).to_be_visible()
-        tab.locator("#entry-text").fill(token)
-        tab.keyboard.press("Enter")
-        expect(tab.locator("#who")).to_have_text("Dr Token")
-        expect(tab.locator("#patient")).to_have_text("P-close")
-        for stay in ("Escape", "Enter"):  # one slip of the mouse does not cost the token
-            tab.locator("#who").click()
-            expect(tab.locator("#leaving")).to_be_visible()
-            tab.keyboard.press(stay)
-            expect(tab.locator("#leaving")).not_to_be_visible()
-        expect(tab.locator("#case")).to_be_visible()
+def test_a_token_opens_the_page_and_a_wrong_one_does_not(by_token: SimpleNamespace) -> None:
+    tab, reviewer = by_token.tab, by_token.reviewer
+    tab.goto(f"{by_token.address}/#case=P-close")
+    reviewer.expect(tab.locator("#entry-later")).not_to_be_visible()
+    tab.locator("#entry-text").fill("guessed")
+    tab.keyboard.press("Enter")
+    reviewer.expect(tab.locator("#entry-problem")).to_contain_text("not valid")
+    tab.keyboard.press("Escape")
+    reviewer.expect(tab.locator("#entry")).to_be_visible()
+    tab.locator("#entry-text").fill(by_token.tokens["Ada"])
+    tab.keyboard.press("Enter")
+    reviewer.expect(tab.locator("#who")).to_have_text("Ada")
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-close")
+    for stay in ("Escape", "Enter"):  # one slip of the mouse does not cost the token
         tab.locator("#who").click()
-        tab.locator("#leaving [value=leave]").click()
-        expect(tab.locator("#entry")).to_be_visible()
-        expect(tab.locator("#case")).not_to_be_visible()
-        context.close()
+        reviewer.expect(tab.locator("#leaving")).to_be_visible()
+        tab.keyboard.press(stay)
+        reviewer.expect(tab.locator("#leaving")).not_to_be_visible()
+    reviewer.expect(tab.locator("#case")).to_be_visible()
+    tab.locator("#who").click()
+    tab.locator("#leaving [value=leave]").click()
+    reviewer.expect(tab.locator("#entry")).to_be_visible()
+    reviewer.expect(tab.locator("#case")).not_to_be_visible()
 
 
 def test_after_a_restart_of_the_server_a_verdict_can_be_given_again(

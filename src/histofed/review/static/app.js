@@ -138,8 +138,11 @@ async function route() {
   document.title = `${isInCase() ? current.patient_id : run.title} · review`;
 }
 
-/** Ask for a case; nothing is written on the one that is being left. */
+/** Ask for a case, if it was not fetched ahead; nothing is written on the one that is being left. */
 async function fetched(patientId) {
+  const known = ahead;
+  ahead = null; // others may judge it from now on
+  if (known?.patient_id === patientId) return known;
   byId("case").inert = true;
   try {
     return await api.patient(patientId);
@@ -151,10 +154,8 @@ async function fetched(patientId) {
 async function openCase(asked, mine) {
   try {
     if (current?.patient_id !== asked.case || !isInCase()) {
-      // Anew each time: others may have judged it meanwhile.
-      const item = ahead?.patient_id === asked.case ? ahead : await fetched(asked.case);
+      const item = await fetched(asked.case); // anew: others may have judged it meanwhile
       if (mine !== turn) return;
-      ahead = null;
       [current, since] = [item, performance.now()];
       verdicts.look(null);
     }
@@ -401,8 +402,9 @@ async function start() {
 
 /** The page is looked at again: somebody else may have come, or it could not begin before. */
 async function lookAgain() {
-  await session.again();
-  if (run === null && session.mayLook && screenName() === "nothing") await start();
+  const couldNotBegin = run === null && screenName() === "nothing";
+  await session.again(); // begins anew for somebody else
+  if (couldNotBegin && run === null && session.mayLook) await start();
 }
 
 async function begin() {

@@ -64,21 +64,13 @@ export class Verdicts {
       const tell = () => say(`The verdict was not kept. ${error.message}`, { problem: true });
       tell();
       if ([401, 403].includes(error.status)) {
-        await this.#enterAgain();
+        // The session ended, or the server began anew.
+        await this.session.start("Your verdict was not kept: enter, and give it again.").catch(() => null);
         tell(); // the page may have begun again
       }
       return null;
     } finally {
       this.sending = false;
-    }
-  }
-
-  /** The session ended, or the server began anew. */
-  async #enterAgain() {
-    try {
-      await this.session.start("Your verdict was not kept: enter, and give it again.");
-    } catch (error) {
-      say(`The verdict was not kept. ${error.message}`, { problem: true });
     }
   }
 }
