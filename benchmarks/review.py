@@ -33,6 +33,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -178,7 +179,7 @@ def first_view(port: int) -> float:
     viewer.ask("api/run")
     case = json.loads(viewer.ask("api/cases?order=patient&find=-00"))["cases"][0]
     slide_id = next(iter(case["slide_ids"]))
-    viewer.ask(f"api/cases/{case['patient_id']}")
+    viewer.ask(f"api/case?{urlencode({'patient_id': case['patient_id']})}")
     slide = json.loads(viewer.ask(f"api/slides/{slide_id}"))
     viewer.ask(f"api/slides/{slide_id}/scores/attention")
     for tile in tiles_of(slide, levels=2)[:FIELD]:

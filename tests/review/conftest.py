@@ -223,7 +223,7 @@ def tab(browser: Browser, page: str, request: pytest.FixtureRequest) -> Iterator
     tab.locator("#entry-form [type=submit]").click()
     yield tab
     context.close()
-    expected = re.compile("status of (403|404|422|503|507)")
+    expected = re.compile("status of (403|404|422|503|504|507)")
     assert [line for line in said if not expected.search(line)] == []
     assert len(asked) > 5
     assert [url for url in asked if not url.startswith((page, f"blob:{page}", "data:"))] == []
@@ -257,7 +257,7 @@ class Reviewer:
     def wait_for_slide(self) -> None:
         self.wait_until("histofed.view.slide && histofed.view.image?.getFullyLoaded()")
         self.wait_until("histofed.view.heatmap.scores?.length > 0")
-        self.wait_until("histofed.mayJudge()")
+        self.wait_until("histofed.whyNot() === null")
         self.settle()
 
     def draw_with_keys(self) -> None:
@@ -273,8 +273,8 @@ class Reviewer:
         self.tab.wait_for_timeout(600)  # sooner it would be a key struck twice
 
     @contextmanager
-    def held(self, address: str) -> Iterator[Callable[[], None]]:
-        """Keep back what the page asks of the server's address until the end.
+    def held(self, address: str, failed: str | None = None) -> Iterator[Callable[[], None]]:
+        """Keep back what the page asks of the server's address until the end, or let it fail then.
 
         Gives how to wait until it has asked.
         """
@@ -289,7 +289,8 @@ class Reviewer:
         self.tab.route(f"**/api/{address}", lambda route: held.append(route))
         yield asked
         while held:
-            held.pop().continue_()
+            route = held.pop()
+            route.continue_() if failed is None else route.fulfill(status=507, body=failed)
         self.tab.unroute(f"**/api/{address}")
 
     def wait_until(self, condition: str) -> None:

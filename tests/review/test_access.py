@@ -333,6 +333,6 @@ def test_the_page_says_which_slides_are_of_another_model(site, own_store) -> Non
     assert "made by another model" in slide["heads_problem"]
     assert client.get("/api/slides/made-1/scores/attention").status_code == 503
     assert client.get("/api/cases").status_code == 200
-    of_case = client.get("/api/cases/P-two").json()["slides"]
+    of_case = client.get("/api/case?patient_id=P-two").json()["slides"]
     assert [each["n_tiles"] for each in of_case] == [None, None]
     assert all("another model" in each["problem"] for each in of_case)

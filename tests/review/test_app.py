@@ -205,8 +205,14 @@ def test_many_requests_at_once_get_their_own_pixels(client: TestClient) -> None:
         assert list(threads.map(lambda each: client.get(each).content, addresses)) == one_by_one
 
 
-def test_a_tile_may_be_kept_by_this_browser_only(client: TestClient) -> None:
-    assert client.get("/tiles/made-1/9/0_0.jpg").headers["cache-control"] == "private, max-age=600"
+@pytest.mark.parametrize("at", ["tiles/made-1/9/0_0.jpg", "thumbnails/made-1.jpg"])
+def test_a_browser_keeps_pictures_for_itself_and_asks_each_time(
+    client: TestClient, at: str
+) -> None:
+    answer = client.get(f"/{at}")
+    assert answer.headers["cache-control"] == "private, no-cache"
+    again = client.get(f"/{at}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""])

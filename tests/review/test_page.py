@@ -206,6 +206,8 @@ def test_an_address_brings_back_the_exact_view(tab: Page, reviewer: Any) -> None
     ("address", "words"),
     [
         ("#case=P-two&s=made-1&z=abc&cm=jet", "z=abc, cm=jet"),
+        ("#case=P-two&s=made-1&s2=made-2&h2=jet", "know: h2=jet."),
+        ("#case=P-two&s=made-1&s2=ghost&h2=jet", "know: s2=ghost."),
         ("#case=P-two&s=nothing", "no slide “nothing”"),
         ("#case=nobody", "There is no patient nobody"),
     ],

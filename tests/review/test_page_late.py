@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from histofed.review.store import ReviewStore
 
 pytestmark = pytest.mark.slow
+
+TWICE_MS = 400
+"""So soon after another a verdict is taken for a key struck twice, and a little longer."""
 
 
 def test_who_writes_while_a_verdict_is_sent_is_not_taken_to_the_next_case(
@@ -63,7 +67,7 @@ def test_a_key_while_the_next_case_is_looked_for_is_no_verdict_on_the_last(
     assert [row["patient_id"] for row in store.rows(reviewer=me)] == ["P-close"]
 
 
-@pytest.mark.parametrize("late", ["neighbour**", "cases/**"])
+@pytest.mark.parametrize("late", ["neighbour**", "case?patient_id=*"])
 def test_who_writes_while_the_next_case_is_looked_for_stays(
     tab: Page, reviewer: Any, store: ReviewStore, me: str, late: str
 ) -> None:
@@ -83,7 +87,7 @@ def test_who_writes_while_the_next_case_is_looked_for_stays(
 
 def test_the_address_is_that_of_the_case_one_goes_to(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-close")
-    with reviewer.held("cases/**") as asked:
+    with reviewer.held("case?patient_id=*") as asked:
         tab.keyboard.press("j")
         asked()
         tab.keyboard.press("+")
@@ -103,7 +107,7 @@ def test_nothing_is_written_on_a_case_that_is_being_left(
     reviewer.wait_for_slide()
     tab.keyboard.press("m")
     tab.keyboard.type("a draft")
-    with reviewer.held("cases/**") as asked:
+    with reviewer.held("case?patient_id=*") as asked:
         tab.go_back() if way == "back" else tab.keyboard.press("Escape")
         if way == "j":
             tab.keyboard.press("k")
@@ -161,6 +165,8 @@ def test_a_region_that_waits_is_there_before_another_can_be_drawn(
         tab.go_forward()
         asked()
         reviewer.expect(tab.locator("#region-comment")).to_have_value("the first")
+        reviewer.expect(tab.locator("#region-comment")).to_be_focused()  # as after drawing
+        tab.keyboard.press("Enter")
         tab.keyboard.press("b")
         reviewer.expect(tab.locator("#status")).to_contain_text("Answer for the region first")
     tab.keyboard.press("u")
@@ -223,7 +229,7 @@ def test_who_leaves_a_case_that_is_still_being_opened_is_not_brought_back(
     tab: Page, reviewer: Any
 ) -> None:
     reviewer.open_patient("P-close")
-    with reviewer.held("cases/**") as asked:
+    with reviewer.held("case?patient_id=*") as asked:
         tab.evaluate("location.hash = 'case=P-two'")
         asked()
         tab.evaluate("location.hash = ''")
@@ -249,15 +255,51 @@ def test_results_of_an_earlier_choice_that_come_late_are_dropped(tab: Page, revi
     reviewer.expect(tab.locator("#results-count")).to_contain_text("of 6 cases")
 
 
-def test_a_region_begun_while_the_last_is_still_being_kept_stays(tab: Page, reviewer: Any) -> None:
+def test_no_region_is_begun_over_one_that_may_not_be_kept(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
     reviewer.open_patient("P-sure")
     reviewer.draw_with_keys()
-    with reviewer.held("verdicts") as asked:
-        tab.locator("[data-region=agree]").click()
-        asked()
-        tab.locator("#draw-polygon").click()
+    tab.keyboard.type("a nest")
+    full = json.dumps({"detail": "The disk is full."})
+    for failed in (full, None):
+        with reviewer.held("verdicts", failed) as asked:
+            tab.locator("[data-region=agree]").click()
+            asked()
+            for kind in ("polygon", "rectangle"):
+                tab.locator(f"#draw-{kind}").click()
+                reviewer.expect(tab.locator("#status")).to_contain_text("still being sent")
+        if failed:
+            reviewer.expect(tab.locator("#status")).to_contain_text("was not kept")
+            reviewer.expect(tab.locator("#region-comment")).to_have_value("a nest")
+            tab.wait_for_timeout(TWICE_MS)
     reviewer.kept("agree, region")
+    reviewer.expect(tab.locator("#region-comment")).not_to_be_visible()
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["a nest"]
+    tab.locator("#draw-polygon").click()
     reviewer.expect(tab.locator("#draw-polygon")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_verdict_whose_answer_is_lost_is_not_told_as_not_kept(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.fulfill(status=504, body="<html>Gateway Timeout</html>")
+
+    reviewer.open_patient("P-sure")
+    tab.locator("#comment").fill("thought over")
+    tab.route("**/api/verdicts", lose)
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.expect(tab.locator("#status")).to_contain_text(
+        "not known whether the verdict was kept"
+    )
+    tab.unroute_all(behavior="wait")
+    reviewer.expect(tab.locator("#comment")).to_have_value("thought over")
+    tab.wait_for_timeout(TWICE_MS)
+    tab.locator("[data-verdict=agree]").click()
+    reviewer.kept("agree, case of P-sure")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["thought over"] * 2
 
 
 def test_a_heat_map_beside_that_fails_late_is_not_told_of_another(tab: Page, reviewer: Any) -> None:

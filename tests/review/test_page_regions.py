@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histofed.review.store import Verdict
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -281,6 +283,7 @@ def test_a_changed_mind_on_a_region_is_a_new_verdict_on_the_same(
         reviewer.wait_for_slide()
         reviewer.keep("region-changed")
         if slide_id == "made-1":
+            tab.keyboard.press("Enter")
             tab.keyboard.press("u")
         else:
             tab.keyboard.press("Escape")
@@ -292,6 +295,25 @@ def test_a_changed_mind_on_a_region_is_a_new_verdict_on_the_same(
     reviewer.expect(tab.locator("#viewer .region.unsure").first).to_be_visible()
     reviewer.expect(tab.locator("#viewer .region.agree")).to_have_count(0)
     reviewer.expect(tab.get_by_role("button", name="Change this verdict")).to_have_count(1)
+
+
+def test_regions_of_others_bear_their_names(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-two")
+    draw_box(tab, reviewer)
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    (own,) = store.rows(reviewer=me)
+    other = {name: own[name] for name in Verdict.__slots__} | {"reviewer": "Dr Other <b>"}
+    store.add(Verdict(**(other | {"region": [[x + 900, y] for x, y in own["region"]]})))
+    tab.evaluate("localStorage.setItem('histofed-hide', 'no')")
+    tab.reload()
+    reviewer.wait_for_slide()
+    names = tab.locator("#viewer .outline-name")
+    reviewer.expect(names.filter(has_text="Dr Other <b>")).to_have_count(1)
+    reviewer.expect(names.filter(has_text=me)).to_have_count(0)
+    reviewer.keep("regions-of-others")
 
 
 def test_a_region_that_was_left_as_its_verdict_was_sent_does_not_wait(
@@ -346,6 +368,8 @@ def test_a_region_on_another_slide_of_the_case_is_answered_before_the_case(
     reviewer.expect(tab.locator("#entry-problem")).to_contain_text("did not send is lost")
     tab.keyboard.press("Escape")
     reviewer.open_slide("made-2")
+    reviewer.expect(tab.locator("#region-comment")).to_be_focused()
+    tab.keyboard.press("Enter")
     tab.keyboard.press("u")
     reviewer.kept("unsure, region")
     tab.locator("#go-on").uncheck()

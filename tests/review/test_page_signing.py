@@ -187,6 +187,7 @@ def test_who_signed_out_leaves_nothing(by_token: SimpleNamespace) -> None:
     assert_nothing_in_sight(tab, reviewer)
     enter(tab, by_token.tokens["Ada"])
     reviewer.open_patient("P-close")
+    thumbnail = tab.locator(".thumbnail img").first.get_attribute("src")
     tab.keyboard.press("s")
     reviewer.expect(tab.locator("#results")).to_be_visible()
     tab.go_back()
@@ -197,6 +198,8 @@ def test_who_signed_out_leaves_nothing(by_token: SimpleNamespace) -> None:
     for way in (tab.go_back, tab.go_forward, lambda: tab.goto(f"{by_token.address}/#case=P-close")):
         way()
         assert_nothing_in_sight(tab, reviewer)
+    answer = f"fetch('{thumbnail}').then(({{ status }}) => status)"
+    assert tab.evaluate(answer) == 401  # not kept by the browser
     enter(tab, by_token.tokens["Bo"])
     reviewer.expect(tab.locator("#who")).to_have_text("Bo")
     reviewer.wait_for_slide()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from histofed.errors import OutputUnwritable
+from histofed.errors import OutputUnwritable, SlideUnreadable
 from histofed.io.readers import open_slide
 from histofed.io.store import ScoreStore
 from histofed.review.app import create_app
@@ -72,13 +72,13 @@ def test_a_verdict_is_stored_with_what_it_was_given_on(ada: Browser) -> None:
     assert (row["reviewer"], row["model_digest"], row["arm"]) == ("Ada", "of-m", "federated")
     assert ada.get("/api/verdicts", params={"patient_id": "P-two"}).json() == {"verdicts": [row]}
     assert ada.get("/api/verdicts", params={"patient_id": "P-sure"}).json() == {"verdicts": []}
-    assert ada.get("/api/cases/P-two").json()["history"] == [row]
+    assert ada.get("/api/case?patient_id=P-two").json()["history"] == [row]
 
 
 def test_a_changed_mind_is_added_and_the_latest_counts(ada: Browser) -> None:
     ada.say("agree")
     ada.say("disagree")
-    case = ada.get("/api/cases/P-two").json()
+    case = ada.get("/api/case?patient_id=P-two").json()
     assert [row["verdict"] for row in case["history"]] == ["disagree", "agree"]
     assert case["verdicts"] == [{"reviewer": "Ada", "verdict": "disagree"}]
 
@@ -180,6 +180,8 @@ def test_who_has_no_name_is_asked_for_it(app) -> None:
 
 
 REGION = [[0, 0], [10, 0], [10, 10]]
+OF_REGION = {"scope": "region", "slide_id": "made-1", "region": REGION}
+OF_TILE = {"scope": "tile", "slide_id": "made-1", "tile": 1, "verdict": "relevant"}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,13 @@ REGION = [[0, 0], [10, 0], [10, 10]]
         ({"tile": 3}, 422, "A tile belongs"),
         ({"region": REGION[:2]}, 422, "region"),
         ({"region": [[0, 0], [1e12, 0], [1, 1]]}, 422, "region"),
-        ({"comment": "x" * 4001}, 422, "comment"),
+        (OF_REGION | {"region": [[0, 0], [10, 10], [20, 20]]}, 422, "a pixel"),
+        (OF_REGION | {"region": [[0, 0], [0, 9], [0.5, 9], [0.5, 0]]}, 422, "a pixel"),
+        (OF_REGION | {"region": [[0, 0], [1e6, 0], [10, 10]]}, 422, "beyond the slide"),
+        (OF_REGION | {"region": [[-1, 0], [10, 0], [10, 10]]}, 422, "beyond the slide"),
+        (OF_REGION | {"head": "of nobody"}, 409, "made again"),
+        (OF_TILE, 422, "names the heat map"),
+        ({"comment": "x" * 4001}, 422, "comment: longer than 4,000 letters"),
         ({"elapsed_ms": -1}, 422, "elapsed_ms"),
         ({"view": {"a": "x" * 30_000}}, 422, "too long"),
         ({"view": {"a": json.loads("[" * 900 + "]" * 900)}}, 422, "single value"),
@@ -223,6 +231,22 @@ def test_what_python_reads_and_json_forbids_is_refused(ada: Browser, broken, wor
     headers = ada.headers | {"Content-Type": "application/json"}
     answer = ada.client.post("/api/verdicts", content=f"{{{given}, {broken}}}", headers=headers)
     assert (answer.status_code, words in answer.json()["detail"]) == (422, True)
+
+
+def test_a_region_names_a_heat_map_that_there_is(ada: Browser) -> None:
+    digest = ada.get("/api/slides/made-1").json()["scores_digest"]
+    given = OF_REGION | {"scores_digest": digest}
+    assert ada.say("agree", **given, head="of nobody").status_code == 404
+    assert ada.say("agree", **given, head="attention").status_code == 201
+    assert ada.say("agree", **OF_REGION).status_code == 201  # with the heat map off
+
+
+def test_a_region_of_a_slide_that_has_gone_is_kept(app, ada: Browser, monkeypatch) -> None:
+    def gone(_slide_id: str) -> None:
+        raise SlideUnreadable
+
+    monkeypatch.setattr(app.state.page.pool, "lend", gone)
+    assert ada.say("agree", **OF_REGION).status_code == 201
 
 
 def test_a_tile_is_stored_with_its_place(ada: Browser, site: ReviewData) -> None:
@@ -365,7 +389,8 @@ def test_where_qupath_counts_from_must_be_known(ada: Browser, site) -> None:
 
 def case_row(reviewer: str, patient_id: str, verdict: str) -> dict[str, object]:
     said = {"reviewer": reviewer, "patient_id": patient_id, "verdict": verdict}
-    return {"scope": "case", "rank": None, "blinded": False} | said
+    of_case = {"slide_id": None, "tile": None, "region": None, "rank": None, "blinded": False}
+    return {"scope": "case"} | of_case | said
 
 
 def test_results_of_reviewers_and_pairs() -> None:
@@ -382,6 +407,7 @@ def test_results_of_reviewers_and_pairs() -> None:
     assert ada["agreement"][1] < 7 / 9 < ada["agreement"][2]
     assert bob["n_cases"] == 9
     assert cy["agreement"] is None
+    assert (ada["n_regions"], ada["n_tiles"]) == (0, 0)
     (pair,) = found["pairs"]  # nobody shares a case with Cy
     assert (pair["reviewers"], pair["n"]) == (["Ada", "Bob"], 9)
     # 8 of 9 alike; chance: (7 x 6 + 2 x 3) / 81.
@@ -396,7 +422,9 @@ def test_results_of_tiles(ada: Browser, site: ReviewData) -> None:
     for tile, verdict in zip(order[:5], said, strict=True):
         ada.of_tile(verdict, tile, blinded=True)
     ada.of_tile("relevant", order[9])
+    ada.of_tile("relevant", order[9])  # once more
     found = ada.get("/api/results").json()
+    assert [(each["n_cases"], each["n_tiles"]) for each in found["reviewers"]] == [(0, 6)]
     assert [each["k"] for each in found["precision_at_k"]] == [1, 5, 10, 20]
     assert [each["value"] for each in found["precision_at_k"]] == [1, 0.5, 0.6, 0.6]
     assert found["precision_at_k"][1]["low"] is None  # one patient
@@ -499,7 +527,9 @@ def test_a_slide_that_vanishes_while_open_is_told_and_comes_back(app, ada, site,
             answer = ada.get(each)
             assert answer.status_code == 503
             assert "Slide made-1 cannot be shown" in answer.json()["detail"]
-        (problem,) = {each["problem"] for each in ada.get("/api/cases/P-sure").json()["slides"]}
+        (problem,) = {
+            each["problem"] for each in ada.get("/api/case?patient_id=P-sure").json()["slides"]
+        }
         assert "not there" in problem
     finally:
         shutil.move(kept, path)
@@ -533,7 +563,9 @@ def test_names_of_hospitals_are_found_whatever_they_hold(
     named = dataclasses.replace(site, cases=(case,), slides={slide_id: slide}, scores=scores)
     ada = Browser(create_app(named, own_store), "Ada")
     who, which = quote(patient_id, safe=""), quote(slide_id, safe="")
-    assert ada.get(f"/api/cases/{who}").json()["patient_id"] == patient_id
+    assert (
+        ada.get("/api/case", params={"patient_id": patient_id}).json()["patient_id"] == patient_id
+    )
     for address in (
         f"/api/slides/{which}",
         f"/api/slides/{which}/scores/attention",

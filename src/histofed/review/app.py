@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -106,8 +106,15 @@ async def _not_as_asked(_request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(each["loc"][0] == "path" for each in found):
         return JSONResponse({"detail": "There is nothing at this address."}, 404)
-    words = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in found[:5]]
+    words = [f"{'.'.join(map(str, each['loc'][1:]))}: {_fault(each)}" for each in found[:5]]
     return JSONResponse({"detail": "; ".join(words)}, 422)
+
+
+def _fault(found: dict[str, Any]) -> str:
+    """Return what is wrong; of what a reviewer writes, in words that do not speak of strings."""
+    if found["type"] == "string_too_long":
+        return f"longer than {found['ctx']['max_length']:,} letters; shorten it"
+    return str(found["msg"])
 
 
 async def _no_store(_request: Request, error: Exception) -> Response:

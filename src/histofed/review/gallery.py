@@ -56,12 +56,12 @@ def tiles(
         "bottom": order_N[::-1][:n],
         "random": generator.permutation(order_N)[:n],
     }[which]
-    values_N, part_N = scored.scores.scores[head], scored.percentiles_N(head)
+    values_K = scored.scores.scores[head][chosen]
+    found = zip(chosen.tolist(), values_K.tolist(), scored.lower_K(head, chosen), strict=True)
     return {
         "tiles": [
-            _place(scored, tile)
-            | {"score": float(values_N[tile]), "percentile": float(part_N[tile])}
-            for tile in chosen.tolist()
+            _place(scored, tile) | {"score": score, "above": float(above)}
+            for tile, score, above in found
         ]
     }
 

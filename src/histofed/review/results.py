@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,7 +63,7 @@ def results(rows: Sequence[Mapping[str, Any]], *, n_cases: int) -> dict[str, Any
             said.setdefault(reviewer, {})[patient_id] = verdict
     tiles = _tiles(rows)
     return {
-        "reviewers": [_reviewer(name, said[name]) for name in sorted(said)],
+        "reviewers": _reviewers(rows, said),
         "pairs": [
             found
             for a, b in combinations(sorted(said), 2)
@@ -75,7 +76,23 @@ def results(rows: Sequence[Mapping[str, Any]], *, n_cases: int) -> dict[str, Any
     }
 
 
-def _reviewer(name: str, verdict_of: Mapping[str, str]) -> dict[str, Any]:
+def _reviewers(
+    rows: Sequence[Mapping[str, Any]], said: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """Return what each reviewer said of cases, and on how many regions and tiles they said any."""
+    things = {
+        (row["reviewer"], row["scope"], row["slide_id"], row["tile"], str(row["region"]))
+        for row in rows
+    }
+    n_of = Counter((reviewer, scope) for reviewer, scope, *_ in things)
+    return [
+        _cases(name, said.get(name, {}))
+        | {"n_regions": n_of[name, "region"], "n_tiles": n_of[name, "tile"]}
+        for name in sorted({name for name, _ in n_of})
+    ]
+
+
+def _cases(name: str, verdict_of: Mapping[str, str]) -> dict[str, Any]:
     said = list(verdict_of.values())
     n = {word: said.count(word) for word in ("agree", "disagree", "unsure")}
     decided = n["agree"] + n["disagree"]

@@ -67,6 +67,12 @@ class Scored:
         part_N = (lower_N + not_higher_N) / 2 / max(len(finite_N), 1)
         return np.where(np.isfinite(values_N), part_N, np.nan)
 
+    def lower_K(self, head: str, tiles_K: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the part of the slide's tiles that score lower than each of some, in [0, 1)."""
+        values_N = self.scores.scores[head]
+        lowest_first_N = values_N[self.order_N(head)][::-1]
+        return np.searchsorted(lowest_first_N, values_N[tiles_K]) / max(len(lowest_first_N), 1)
+
     @property
     def n_bytes(self) -> int:
         """Memory in use, orders included."""

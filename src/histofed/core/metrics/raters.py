@@ -26,9 +26,10 @@ def cohen_kappa(
 ) -> Interval | None:
     """Return the agreement of two people beyond chance (Cohen 1960), bootstrapped over patients.
 
-    1 is full agreement, 0 what chance would give. None where both always say the same one thing:
-    chance alone would agree then. Ends are NaN where more than half of the resamples are like that,
-    and where one of them always says the same: kappa is 0 then, whoever is asked.
+    1 is full agreement, 0 what chance would give. None for one patient, and where both always
+    say the same one thing: chance alone would agree then. Ends are NaN where more than half of the
+    resamples are like that, and where one of them always says the same: kappa is 0 then, whoever
+    is asked.
     Two who agree on every patient agree in every resample too; the low end is then that of Wilson's
     interval of their agreement, beyond the same chance.
 
@@ -46,7 +47,7 @@ def cohen_kappa(
     counts_CC = np.zeros((len(names), len(names)))
     np.add.at(counts_CC, (a_P, b_P), 1)
     value = float(_kappa(counts_CC[None])[0])
-    if math.isnan(value):
+    if math.isnan(value) or len(a_P) == 1:
         return None
     # Kappa sees a patient by both answers only, so their counts are drawn instead of patients.
     counts_RC = np.random.default_rng(seed).multinomial(

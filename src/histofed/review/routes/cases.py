@@ -84,9 +84,13 @@ def neighbour(
     return JSONResponse(found and {"patient_id": found[0], "place": found[1]})
 
 
-@routes.get("/api/cases/{patient_id:path}")  # hospitals number like 2026/0412
-def case(page: ThePage, _: Reader, patient_id: str) -> Response:
-    """Return one patient: prediction, covariates, slides, and what was said."""
+@routes.get("/api/case")
+def case(page: ThePage, _: Reader, patient_id: Annotated[str, Query(max_length=500)]) -> Response:
+    """Return one patient: prediction, covariates, slides, and what was said.
+
+    Asked for beside the path: hospitals number like 2026/0412, and web servers refuse or decode
+    what looks like a folder there.
+    """
     found = known_case(page, patient_id)
     history = page.store.rows(patient_id=patient_id)
     return JSONResponse(

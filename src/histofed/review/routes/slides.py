@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 routes = APIRouter()
 
-TILE_CACHE = "private, max-age=600"
-"""Panning back must not ask again; scores and lists are always asked for afresh."""
-
 Number = Annotated[int, Path(ge=-1, le=2**31 - 1)]
 
 
@@ -103,7 +100,7 @@ def model_tile(
 
 
 def _picture(request: Request, etag: str, make: Callable[[], bytes]) -> Response:
-    return _answer(request, etag, make, media_type="image/jpeg", cache=TILE_CACHE)
+    return _answer(request, etag, make, media_type="image/jpeg")
 
 
 def _answer(
@@ -112,10 +109,12 @@ def _answer(
     make: Callable[[], bytes],
     *,
     media_type: str,
-    cache: str = "private, no-cache",
 ) -> Response:
-    """Return what was asked for, or that the browser has it already."""
-    headers = {"ETag": etag, "Cache-Control": cache}
+    """Return what was asked for, or that the browser has it already.
+
+    The browser asks each time: who signed out is shown nothing that it kept.
+    """
+    headers = {"ETag": etag}
     known = [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]
     if etag in known:
         return Response(status_code=304, headers=headers)

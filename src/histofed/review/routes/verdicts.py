@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, FiniteFloat
 
-from histofed.errors import OutputUnwritable, ReviewError
+from histofed.errors import OutputUnwritable, ReviewError, SlideError
 from histofed.review.results import of_tiles_given, results
 from histofed.review.routes.common import (
     MAX_INT,
@@ -67,6 +67,7 @@ def add(page: ThePage, reviewer: Reader, given: Given) -> Response:
         raise HTTPException(401, "Please say who you are before you give a verdict.")
     case = known_case(page, given.patient_id)
     _check(given, case)
+    _check_region(page, given)
     if given.model_digest != page.site.model_digest:
         words = "The predictions shown here are of another model by now; load the page again."
         raise HTTPException(409, words)
@@ -125,10 +126,8 @@ def _check(given: Given, case: Case) -> None:
     for name in ("tile", "region"):
         if (getattr(given, name) is None) == (given.scope == name):
             raise HTTPException(422, f"A {name} belongs to a verdict on a {name}, and only there.")
-    if given.region is not None and any(
-        max(each) - min(each) < 1 for each in zip(*given.region, strict=True)
-    ):
-        raise HTTPException(422, "A region is at least a pixel of the slide wide and high.")
+    if given.scope == "tile" and given.head is None:
+        raise HTTPException(422, "A verdict on a tile names the heat map that it was chosen by.")
     if any(isinstance(value, dict | list) for value in given.view.values()):
         raise HTTPException(422, "The view settings are names with a single value each.")
     try:
@@ -143,18 +142,37 @@ def _check(given: Given, case: Case) -> None:
         raise HTTPException(422, "The view settings are too long to be stored.")
 
 
+def _check_region(page: Page, given: Given) -> None:
+    """Refuse a region of no width, or beyond its slide if that can be read now."""
+    if given.region is None or given.slide_id is None:
+        return
+    corners_K2 = np.array(given.region)
+    # Of the corners' distances from the line closest to all of them (total least squares).
+    if np.linalg.svd(corners_K2 - corners_K2.mean(axis=0), compute_uv=False)[-1] < 1:
+        raise HTTPException(422, "A region is at least a pixel of the slide wide and high.")
+    try:
+        with page.pool.lend(given.slide_id) as reader:
+            size_px0 = (reader.info.width_px0, reader.info.height_px0)
+    except (SlideError, OSError):
+        return
+    if (corners_K2 < 0).any() or (corners_K2 > size_px0).any():
+        width, height = size_px0
+        words = f"The region reaches beyond the slide, which is {width} x {height} pixels."
+        raise HTTPException(422, words)
+
+
 def _place(page: Page, given: Given) -> dict[str, Any]:
     """Return where a tile stands among those of its slide, once its scores are those shown."""
-    if given.slide_id is None or (given.scores_digest is None and given.scope != "tile"):
+    if given.slide_id is None or (given.scores_digest is None and given.head is None):
         return {}
     found = scored(page, given.slide_id)
     if found.digest != given.scores_digest:
         words = f"The heat map of slide {given.slide_id} was made again; load the page again."
         raise HTTPException(409, words)
+    if given.head is not None and given.head not in found.scores.scores:
+        raise HTTPException(404, f"Slide {given.slide_id} has no heat map “{given.head}”.")
     if given.tile is None or given.head is None:
         return {}
-    if given.head not in found.scores.scores:
-        raise HTTPException(404, f"Slide {given.slide_id} has no heat map “{given.head}”.")
     if given.tile >= len(found.scores.coords_N2):
         raise HTTPException(404, f"Slide {given.slide_id} has no tile {given.tile}.")
     places = np.flatnonzero(found.order_N(given.head) == given.tile)

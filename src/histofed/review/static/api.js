@@ -72,7 +72,7 @@ export async function leave() {
 export const run = () => json("api/run");
 export const cases = (asked) => json(`api/cases${query(asked)}`);
 export const neighbour = (asked) => json(`api/neighbour${query(asked)}`);
-export const patient = (patientId) => json(`api/cases/${id(patientId)}`);
+export const patient = (patientId) => json(`api/case${query({ patient_id: patientId })}`);
 export const slide = (slideId) => json(`api/slides/${id(slideId)}`);
 export const gallery = (slideId, asked) => json(`api/slides/${id(slideId)}/gallery${query(asked)}`);
 export const verdicts = (asked) => json(`api/verdicts${query(asked)}`);

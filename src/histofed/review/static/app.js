@@ -186,7 +186,7 @@ async function openSlide(asked) {
     return screen.close(`This case has no slide “${slideId}”. Choose one of its slides.`);
   }
   const unknown = [...asked.unread, ...(await screen.open(slideId, slides, asked))];
-  screen.showRegions(latestRegions(hiding.shown(current)));
+  screen.showRegions(latestRegions(hiding.shown(current)), session.reviewer);
   if (unknown.length) {
     say(`The link has parts that this page does not know: ${unknown.join(", ")}. The rest is shown.`, { problem: true });
   }
@@ -264,15 +264,16 @@ async function give(part) {
   if (row !== null && current?.patient_id === row.patient_id) {
     if (!current.history.some(({ id }) => id === row.id)) current.history.unshift(row);
     panel.showJudged();
-    screen.showRegions(latestRegions(hiding.shown(current)));
+    screen.showRegions(latestRegions(hiding.shown(current)), session.reviewer);
   }
   return row;
 }
 
-/** Whether the case has been open long enough for a verdict to be meant for it. */
-function mayJudge() {
-  const isHere = !goingOn && address.read(location.hash).case === current?.patient_id;
-  return isHere && verdicts.areMeantFor(current.patient_id);
+/** Why a verdict would not be meant for the case in sight; null where it would. */
+function whyNot() {
+  if (goingOn) return "the next case is being looked for";
+  if (address.read(location.hash).case !== current?.patient_id) return "another case is being opened";
+  return verdicts.whyNot(current.patient_id);
 }
 
 /** Ask again for a verdict on a region that has one; it is a new one, and the old stays in the record. */
@@ -296,8 +297,9 @@ function isWaiting() {
 
 async function judgeCase(verdict) {
   if (isDrawing() || isWaiting()) return;
-  if (!mayJudge()) {
-    say("No verdict was given: the case has only just been opened.", { brief: true });
+  const why = whyNot();
+  if (why !== null) {
+    say(`No verdict was given: ${why}.`, { brief: true });
     return;
   }
   const [{ comment }, before] = [panel, verdicts.acts];
@@ -420,5 +422,5 @@ async function begin() {
   }
 }
 
-globalThis.histofed = { view: screen.view, screen, worklist, gallery, mayJudge }; // for the console and the tests
+globalThis.histofed = { view: screen.view, screen, worklist, gallery, whyNot }; // for the console and the tests
 begin();

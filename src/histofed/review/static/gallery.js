@@ -103,7 +103,7 @@ export class Gallery {
     if (!this.blinded) picture.addEventListener("click", () => this.onTile(tile));
     const words = this.blinded
       ? name
-      : `${name} · score ${numberInWords(tile.score)}, above ${Math.floor(100 * tile.percentile)}% of tiles`;
+      : `${name} · score ${numberInWords(tile.score)}, above ${Math.floor(100 * tile.above)}% of tiles`;
     const choices = element("div", { class: "choices", role: "group", "aria-label": `Verdict on tile ${i + 1}` });
     const card = element("li", { class: "tile" }, picture, element("p", { class: "number", text: words }), choices);
     TILE_VERDICTS.forEach((verdict, key) => {

@@ -31,7 +31,7 @@ export class Outlines {
     this.draw();
   }
 
-  /** Regions with a verdict: `{points, verdict}`. */
+  /** Regions with a verdict: `{points, verdict, name}`; a name stands beside its region. */
   showRegions(regions) {
     this.regions = regions;
     this.draw();
@@ -44,9 +44,10 @@ export class Outlines {
   }
 
   draw() {
-    const parts = this.regions.flatMap(({ points, verdict }) =>
-      this.#shape("polygon", points, `region ${verdict}`),
-    );
+    const parts = this.regions.flatMap(({ points, verdict, name }) => [
+      ...this.#shape("polygon", points, `region ${verdict}`),
+      ...(name ? [this.#name(points, name)] : []),
+    ]);
     if (this.marked) parts.push(...this.#shape("polygon", this.marked, "marked"));
     if (this.draft) {
       parts.push(...this.#shape(this.draft.closed ? "polygon" : "polyline", this.draft.points, "draft"));
@@ -69,6 +70,16 @@ export class Outlines {
       context.stroke(new Path2D(`M${shape.getAttribute("points")}${close}`));
     }
     context.setLineDash([]);
+  }
+
+  /** A name below the middle of a region. */
+  #name(points, text) {
+    const onScreen = points.map(([x, y]) => this.imageToScreen(x, y));
+    const xs = onScreen.map(({ x }) => x);
+    const bottom = Math.max(...onScreen.map(({ y }) => y));
+    const name = drawing("text", { class: "outline-name", x: (Math.min(...xs) + Math.max(...xs)) / 2, y: bottom + 16 });
+    name.textContent = text;
+    return name;
   }
 
   /** The line within a wider light one: seen on every colour of a heat map. */

@@ -84,6 +84,10 @@ export class RegionTool {
 
   start(kind) {
     if (!this.view.image) return;
+    if (this.kind !== null && this.isSent) {
+      say("The last region's verdict is still being sent.", { brief: true }); // it may not be kept
+      return;
+    }
     if (this.done && this.unfinished) {
       say(this.unfinished, { brief: true });
       return;
@@ -130,6 +134,7 @@ export class RegionTool {
     byId("region-comment").value = found.comment;
     this.#draw();
     this.show();
+    if (this.done && !this.isSent) this.#focusAnswer();
   }
 
   #stop() {
@@ -203,11 +208,15 @@ export class RegionTool {
     this.done = true;
     this.#draw();
     this.show();
-    // Only now: the viewer takes the focus with each click. Fingers would get a keyboard over the answers.
+    this.#focusAnswer();
+  }
+
+  /** Put the focus on the comment, where no key answers before Enter; fingers would get a keyboard over the answers. */
+  #focusAnswer() {
     const byFinger = matchMedia("(pointer: coarse)").matches;
     byId("region-comment").placeholder = byFinger ? "" : "then Enter and A, D or U";
     const next = byFinger ? byId("region").querySelector("[data-region]") : byId("region-comment");
-    setTimeout(() => next.focus());
+    setTimeout(() => next.focus()); // the viewer takes the focus with each click
   }
 
   /** Enter leaves the comment for the keys; so does Esc where something was written, before it gives the region up. */
@@ -250,10 +259,10 @@ export class RegionTool {
     const kept = await this.onVerdict(region, verdict, comment);
     const aside = this.aside.get(slideId);
     if (aside?.drawn.region === region) {
-      aside.drawn.isSent = false; // its slide was left meanwhile
+      aside.drawn.isSent = false;
       if (kept) this.aside.delete(slideId);
     }
-    if (region !== this.region) return; // another was begun meanwhile
+    if (region !== this.region) return; // its slide was left meanwhile
     this.isSent = false;
     if (kept && byId("region-comment").value.trim() === comment) this.#stop(); // what was written since waits for another
   }

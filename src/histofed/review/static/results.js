@@ -50,13 +50,14 @@ function table(title, note, heads, rows) {
 }
 
 function agreement({ reviewers }) {
-  const rows = reviewers.map(({ reviewer, n_cases: n, agree, disagree, unsure, agreement: ends }) => [
+  const rows = reviewers.map(({ reviewer, n_cases: n, agree, disagree, unsure, agreement: ends, n_regions, n_tiles }) => [
     reviewer, n, agree, disagree, unsure,
     ends ? withEnds(...ends, percent) : "not known",
     ends ? bar(...ends) : "",
+    n_regions, n_tiles,
   ]);
-  const heads = ["Reviewer", "Cases", "Agree", "Disagree", "Unsure", "Agreement (95% confidence interval)", "0 to 100%"];
-  return table("Agreement with the model", "Of the cases with a clear verdict, how many agree.", heads, rows);
+  const heads = ["Reviewer", "Cases", "Agree", "Disagree", "Unsure", "Agreement (95% confidence interval)", "0 to 100%", "Regions", "Tiles"];
+  return table("Agreement with the model", "Of the cases with a clear verdict, how many agree; then on how many regions and tiles there are verdicts.", heads, rows);
 }
 
 function pairs({ pairs: found }) {
@@ -90,7 +91,8 @@ export async function showResults() {
   try {
     const found = await api.results({ blinded: byId("results-blinded").value });
     if (mine !== turn) return;
-    const by = found.n_reviewed ? ` by ${plural(found.reviewers.length, "reviewer")}` : "";
+    const ofCases = found.reviewers.filter(({ n_cases: n }) => n > 0);
+    const by = ofCases.length ? ` by ${plural(ofCases.length, "reviewer")}` : "";
     byId("results-count").textContent = `${found.n_reviewed} of ${plural(found.n_cases, "case")} reviewed${by}.`;
     const sections = [];
     if (found.reviewers.length) sections.push(agreement(found));

@@ -26,6 +26,11 @@ export class SecondView {
     return this.isOpen ? { s2: byId("slide-2").value, h2: byId("head-2").value || "plain" } : {};
   }
 
+  /** Whether there is a slide in it, and no such heat map. */
+  lacks(head) {
+    return this.isOpen && Boolean(this.view.image) && (byId("head-2").value || "plain") !== head;
+  }
+
   /** Open it with these slides to choose from. */
   async open(slides, slideId, head = "") {
     byId("second").hidden = false;

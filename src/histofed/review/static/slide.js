@@ -82,6 +82,7 @@ export class SlideScreen {
       if (mine !== this.turn) return [];
       if (asked.s2 && slides.some((each) => each.slide_id === asked.s2)) {
         await this.second.open(slides, asked.s2, asked.h2 === "plain" ? "" : asked.h2);
+        if (asked.h2 && this.second.lacks(asked.h2)) unknown.push(`h2=${asked.h2}`);
       } else if (asked.s2) unknown.push(`s2=${asked.s2}`);
       if (asked.z !== undefined || asked.r !== undefined) this.view.goTo(asked);
       byId("degrees").value = String(Math.round(asked.r ?? 0));
@@ -106,10 +107,12 @@ export class SlideScreen {
     say(words, { problem: words !== "" });
   }
 
-  /** Outline the regions of verdicts on this slide. */
-  showRegions(rows) {
+  /** Outline the regions of verdicts on this slide; those of others than the reviewer bear a name. */
+  showRegions(rows, own) {
     const here = rows.filter(({ slide_id: slideId }) => slideId === this.slide?.slide_id);
-    this.view.outlines.showRegions(here.map(({ region, verdict }) => ({ points: region, verdict })));
+    this.view.outlines.showRegions(
+      here.map(({ region, verdict, reviewer }) => ({ points: region, verdict, name: reviewer === own ? "" : reviewer })),
+    );
   }
 
   /** Fly to the next (1) or previous (-1) of the tiles of highest score. */

@@ -6,7 +6,15 @@ import { say } from "./dom.js";
 
 const LOOK_MS = 500; // a verdict sooner than this was meant for the case before
 const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
+const REFUSED = [503, 507]; // of errors of the server, those after which nothing was stored
 const VERDICT_KEYS = /^[adu]$/i;
+
+/** What is known of a verdict that was answered by an error, or by nothing. */
+function notKept({ message, status }) {
+  const isRefused = status < 500 || REFUSED.includes(status);
+  if (isRefused) return `The verdict was not kept. ${message}`;
+  return `It is not known whether the verdict was kept. ${message} Give it again; twice the same counts once.`;
+}
 
 export class Verdicts {
   constructor(session) {
@@ -23,12 +31,15 @@ export class Verdicts {
   /** A patient is before the reviewer from now on; null for nobody. */
   look(patientId) {
     if (patientId === null) this.looked = null;
-    else if (this.looked?.patientId !== patientId) this.looked = { patientId, at: performance.now() };
+    else if (this.looked?.patientId !== patientId) {
+      this.looked = { patientId, at: performance.now(), why: "the case has only just been opened" };
+    }
   }
 
-  /** Whether a patient has been in sight long enough for a verdict to be meant for them. */
-  areMeantFor(patientId) {
-    return this.looked?.patientId === patientId && !this.#hasJustLooked();
+  /** Why a verdict would not be meant for a patient, who has not been in sight long enough; null where it would. */
+  whyNot(patientId) {
+    if (this.looked?.patientId !== patientId) return "the case is still being opened";
+    return this.#hasJustLooked() ? this.looked.why : null;
   }
 
   #hasJustLooked() {
@@ -57,11 +68,12 @@ export class Verdicts {
         return null;
       }
       const row = await api.give(verdict);
-      if (this.looked !== null) this.looked.at = performance.now(); // who types on does not judge the case
+      // Who types on does not judge the case.
+      if (this.looked !== null) Object.assign(this.looked, { at: performance.now(), why: "the last one has only just been kept" });
       if (this.session.mayLook) say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
       return row;
     } catch (error) {
-      const tell = () => say(`The verdict was not kept. ${error.message}`, { problem: true });
+      const tell = () => say(notKept(error), { problem: true });
       tell();
       if ([401, 403].includes(error.status)) {
         // The session ended, or the server began anew.
