@@ -309,9 +309,46 @@ async function judgeCase(verdict) {
   if (kept && panel.goesOn && isStill()) await goOn(isStill);
 }
 
+const openHelp = () => byId("keys").showModal();
+
+// What the keys do, by the names that keys.js gives them.
+const acts = {
+  verdict: (key) => {
+    const verdict = { A: "agree", D: "disagree", U: "unsure" }[key];
+    const isOfRegion = screenName() === "slide" && screen.regions.judge(verdict); // asked last, answered first
+    if (!isOfRegion) judgeCase(verdict);
+  },
+  step: (key) => step(key === "J" ? 1 : -1),
+  row: (key) => worklist.move(key === "J" ? 1 : -1),
+  comment: () => {
+    const isOfRegion = screenName() === "slide" && screen.regions.isAsked;
+    byId(isOfRegion ? "region-comment" : "comment").focus();
+  },
+  worklist: () => isDrawing() || go({}),
+  results: () => isDrawing() || go({ screen: "results" }),
+  magnify: (key, i) => screen.view.magnify(MAGNIFICATIONS[i]),
+  zoom: (key) => screen.view.zoom({ "-": -1, 0: 0 }[key] ?? 1),
+  turn: (key) => screen.turnBy(key === "R" ? 90 : -90),
+  beside: () => screen.toggleBeside(),
+  top: (key) => screen.flyToTop(key === "N" ? 1 : -1),
+  draw: (key) => screen.regions.start(key === "B" ? "rectangle" : "polygon"),
+  corner: () => screen.regions.cornerInTheMiddle(),
+  finish: () => screen.regions.finish(),
+  cancel: () => {
+    screen.regions.giveUp(screen.failedId);
+    byId("save").open = false;
+  },
+  heat: () => screen.controls.toggle(),
+  opacity: (key) => screen.stepOpacity(key === "]" ? 1 : -1),
+  threshold: (key) => screen.controls.stepThreshold(key === "." ? 1 : -1),
+  colours: () => screen.controls.next(screen.controls.colours),
+  scale: () => screen.controls.next(screen.controls.scale),
+  gallery: toggleGallery,
+  tile: (key, i) => gallery.press(i),
+  help: openHelp,
+};
+
 function wire() {
-  const openHelp = () => byId("keys").showModal();
-  const { controls } = screen;
   byId("help").addEventListener("click", openHelp);
   document.querySelector(".said").addEventListener("click", () => say("")); // on a small screen it lies over controls
   byId("show-slide").addEventListener("click", () => showPart("slide"));
@@ -333,44 +370,7 @@ function wire() {
   window.addEventListener("pageshow", ({ persisted }) => persisted && lookAgain());
   document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
   document.querySelector(".masthead nav").addEventListener("click", (event) => isDrawing() && event.preventDefault());
-  listen(
-    {
-      verdict: (key) => {
-        const verdict = { A: "agree", D: "disagree", U: "unsure" }[key];
-        const isOfRegion = screenName() === "slide" && screen.regions.judge(verdict); // asked last, answered first
-        if (!isOfRegion) judgeCase(verdict);
-      },
-      step: (key) => step(key === "J" ? 1 : -1),
-      row: (key) => worklist.move(key === "J" ? 1 : -1),
-      comment: () => {
-        const isOfRegion = screenName() === "slide" && screen.regions.isAsked;
-        byId(isOfRegion ? "region-comment" : "comment").focus();
-      },
-      worklist: () => isDrawing() || go({}),
-      results: () => isDrawing() || go({ screen: "results" }),
-      magnify: (key, i) => screen.view.magnify(MAGNIFICATIONS[i]),
-      zoom: (key) => screen.view.zoom({ "-": -1, 0: 0 }[key] ?? 1),
-      turn: (key) => screen.turnBy(key === "R" ? 90 : -90),
-      beside: () => screen.toggleBeside(),
-      top: (key) => screen.flyToTop(key === "N" ? 1 : -1),
-      draw: (key) => screen.regions.start(key === "B" ? "rectangle" : "polygon"),
-      corner: () => screen.regions.cornerInTheMiddle(),
-      finish: () => screen.regions.finish(),
-      cancel: () => {
-        screen.regions.giveUp(screen.failedId);
-        byId("save").open = false;
-      },
-      heat: () => controls.toggle(),
-      opacity: (key) => screen.stepOpacity(key === "]" ? 1 : -1),
-      threshold: (key) => controls.stepThreshold(key === "." ? 1 : -1),
-      colours: () => controls.next(controls.colours),
-      scale: () => controls.next(controls.scale),
-      gallery: toggleGallery,
-      tile: (key, i) => gallery.press(i),
-      help: openHelp,
-    },
-    screenName,
-  );
+  listen(acts, screenName);
 }
 
 /** Forget what a reviewer wrote and did not send, and what they saw. */
