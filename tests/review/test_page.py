@@ -210,6 +210,7 @@ def test_an_address_brings_back_the_exact_view(tab: Page, reviewer: Any) -> None
         ("#case=P-two&s=made-1&s2=ghost&h2=jet", "know: s2=ghost."),
         ("#case=P-two&s=nothing", "no slide “nothing”"),
         ("#case=nobody", "There is no patient nobody"),
+        ("#case=2026%2F04%26a%3D%2350%25", "There is no patient 2026/04&a=#50%"),
     ],
 )
 def test_a_wrong_address_is_told(tab: Page, reviewer: Any, address: str, words: str) -> None:

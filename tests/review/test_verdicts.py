@@ -442,6 +442,8 @@ def test_a_gallery_shows_the_ends_and_nothing_twice(ada: Browser, site: ReviewDa
     assert top[0]["score"] == pytest.approx(float(scores_N.max()))
     bottom = ada.get("/api/slides/made-1/gallery?n=5&which=bottom").json()["tiles"]
     assert [each["tile"] for each in bottom] == order[::-1][:5]
+    part_lower = [(scores_N < scores_N[each["tile"]]).mean() for each in top + bottom]
+    assert [each["above"] for each in top + bottom] == pytest.approx(part_lower)
     ask = "/api/slides/made-1/gallery?n=12&which=random&seed="
     assert ada.get(ask + "1").json() == ada.get(ask + "1").json() != ada.get(ask + "2").json()
     every = ada.get("/api/slides/made-1/gallery?n=500&which=random").json()["tiles"]
@@ -551,7 +553,9 @@ def test_scores_of_another_slide_are_refused(site: ReviewData, own_store, tmp_pa
 @pytest.mark.parametrize(
     "slide_id", ['"><script>alert(1)</script>', "100%", "é 标本 #1?&;'", "a b+c"]
 )
-@pytest.mark.parametrize("patient_id", ["2026/0412", "<img src=x onerror=alert(1)>", "50%/ü?#"])
+@pytest.mark.parametrize(
+    "patient_id", ["2026/0412", "..", "<img src=x onerror=alert(1)>", "50%/ü?#"]
+)
 def test_names_of_hospitals_are_found_whatever_they_hold(
     site: ReviewData, own_store, tmp_path, slide_id: str, patient_id: str
 ) -> None:
