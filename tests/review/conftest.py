@@ -272,6 +272,23 @@ class Reviewer:
         self.expect(self.tab.locator("#status")).to_contain_text(f"Kept: {words}")
         self.tab.wait_for_timeout(600)  # sooner it would be a key struck twice
 
+    def route(self, address: str, answer: Callable[[Route], None]) -> None:
+        """Answer in the server's stead what the page asks of its address.
+
+        A busy browser lets pass what is asked right after `Page.route`: wait until it does not.
+        """
+        stopped: list[Route] = []
+
+        def stop(route: Route) -> None:
+            stopped.append(route)
+            route.fulfill(status=204)
+
+        self.tab.route(f"**/api/{address}", answer)
+        self.tab.route("**/api/stopped", stop)
+        while not stopped:
+            self.tab.evaluate("fetch('api/stopped').then(() => null, () => null)")
+        self.tab.unroute("**/api/stopped")
+
     @contextmanager
     def held(self, address: str, failed: str | None = None) -> Iterator[Callable[[], None]]:
         """Keep back what the page asks of the server's address until the end, or let it fail then.
@@ -286,7 +303,7 @@ class Reviewer:
                 assert time.monotonic() < deadline, f"{address} is not asked for"
                 self.tab.wait_for_timeout(50)
 
-        self.tab.route(f"**/api/{address}", lambda route: held.append(route))
+        self.route(address, lambda route: held.append(route))
         yield asked
         while held:
             route = held.pop()

@@ -182,7 +182,7 @@ def test_a_verdict_that_is_refused_while_nobody_can_enter_is_told(
     """A web server in front whose own sign-in ran out answers everything with its page."""
     reviewer.open_patient("P-sure")
     reviewer.draw_with_keys()
-    tab.route("**/api/**", lambda route: route.fulfill(status=403, body="<html>Sign in</html>"))
+    reviewer.route("**", lambda route: route.fulfill(status=403, body="<html>Sign in</html>"))
     tab.locator("[data-region=agree]").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("The verdict was not kept")
     tab.unroute_all(behavior="wait")
@@ -249,7 +249,7 @@ def test_results_of_an_earlier_choice_that_come_late_are_dropped(tab: Page, revi
 
     tab.locator("#to-results").click()
     reviewer.expect(tab.locator("#results-count")).to_contain_text("of 6 cases")
-    tab.route("**/api/results*yes", late_and_odd)
+    reviewer.route("results*yes", late_and_odd)
     tab.locator("#results-blinded").select_option("yes")
     tab.locator("#results-blinded").select_option("no")
     tab.wait_for_timeout(1200)
@@ -291,7 +291,7 @@ def test_a_verdict_whose_answer_is_lost_is_not_told_as_not_kept(
 
     reviewer.open_patient("P-sure")
     tab.locator("#comment").fill("thought over")
-    tab.route("**/api/verdicts", lose)
+    reviewer.route("verdicts", lose)
     tab.locator("[data-verdict=agree]").click()
     reviewer.expect(tab.locator("#status")).to_contain_text(
         "not known whether the verdict was kept"
@@ -312,7 +312,7 @@ def test_a_heat_map_beside_that_fails_late_is_not_told_of_another(tab: Page, rev
     reviewer.open_patient("P-two")
     tab.keyboard.press("t")
     reviewer.wait_until("histofed.screen.second.view?.heatmap.scores?.length > 0")
-    tab.route("**/scores/evidence", late)
+    reviewer.route("slides/*/scores/evidence", late)
     tab.locator("#head-2").select_option("evidence")
     tab.locator("#head-2").select_option("attention")
     tab.wait_for_timeout(1200)

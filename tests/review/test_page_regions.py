@@ -388,7 +388,7 @@ def test_a_region_on_a_slide_that_has_gone_can_be_given_up(
     tab.go_back()
     reviewer.wait_until("histofed.view.slide?.slide_id === 'made-1'")
     gone = {"detail": "Slide made-2 cannot be shown."}
-    tab.route("**/api/slides/made-2", lambda route: route.fulfill(status=503, json=gone))
+    reviewer.route("slides/made-2", lambda route: route.fulfill(status=503, json=gone))
     tab.evaluate("location.hash = 'case=P-two&s=none'")
     reviewer.expect(tab.locator("#status")).to_contain_text("has no slide")
     tab.keyboard.press("Escape")  # here none was drawn

@@ -172,7 +172,7 @@ def test_a_case_without_slides_says_so_for_as_long_as_it_is_open(tab: Page, revi
 
 def test_a_case_that_failed_once_can_be_asked_for_again(tab: Page, reviewer: Any) -> None:
     failed = {"detail": "The server failed; its log says why."}
-    tab.route("**/api/case?patient_id=P-two", lambda route: route.fulfill(status=503, json=failed))
+    reviewer.route("case?patient_id=P-two", lambda route: route.fulfill(status=503, json=failed))
     tab.locator(".case", has_text="P-two").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("The server failed")
     assert tab.title() == "Demo run · review"
@@ -186,7 +186,7 @@ def test_a_verdict_that_is_not_kept_is_told(
 ) -> None:
     reviewer.open_patient("P-close")
     full = json.dumps({"detail": "The disk is full."})
-    tab.route("**/api/verdicts", lambda route: route.fulfill(status=507, body=full))
+    reviewer.route("verdicts", lambda route: route.fulfill(status=507, body=full))
     tab.locator("#comment").fill("long thought over")
     tab.locator("[data-verdict=agree]").click()
     reviewer.expect(tab.locator("#status")).to_contain_text("was not kept. The disk is full.")
@@ -266,7 +266,7 @@ def test_results_say_where_there_is_no_interval_and_show_kappa_below_0(
         found = route.fetch().json() | {"pairs": [pair], "precision_at_k": [top]}
         route.fulfill(json=found)
 
-    tab.route("**/api/results*", below_chance)
+    reviewer.route("results*", below_chance)
     tab.locator("#to-results").click()
     row = tab.locator("#figures tr", has_text="Ada and Bob")
     reviewer.expect(row).to_contain_text("-0.50 (-0.75 to 0.50)")
@@ -407,7 +407,7 @@ def test_the_interval_is_said_of_patients_not_of_the_models_number(
         found["interval"] = {"probability": interval}
         route.fulfill(json=found)
 
-    tab.route("**/api/case?patient_id=P-sure", with_interval)
+    reviewer.route("case?patient_id=P-sure", with_interval)
     reviewer.open_patient("P-sure")
     said = tab.locator("#prediction")
     reviewer.expect(said.locator("strong")).to_have_text("97%")

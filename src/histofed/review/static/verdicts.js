@@ -9,6 +9,8 @@ const TWICE_MS = 300; // a verdict so soon after another is a key struck twice
 const REFUSED = [503, 507]; // of errors of the server, those after which nothing was stored
 const VERDICT_KEYS = /^[adu]$/i;
 
+export const keptInWords = (row) => `Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`;
+
 /** What is known of a verdict that was answered by an error, or by nothing. */
 function notKept({ message, status }) {
   const isRefused = status < 500 || REFUSED.includes(status);
@@ -70,7 +72,7 @@ export class Verdicts {
       const row = await api.give(verdict);
       // Who types on does not judge the case.
       if (this.looked !== null) Object.assign(this.looked, { at: performance.now(), why: "the last one has only just been kept" });
-      if (this.session.mayLook) say(`Kept: ${row.verdict}, ${row.scope} of ${row.patient_id}.`, { brief: true });
+      if (this.session.mayLook) say(keptInWords(row), { brief: true });
       return row;
     } catch (error) {
       const tell = () => say(notKept(error), { problem: true });
