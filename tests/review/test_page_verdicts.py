@@ -195,6 +195,15 @@ def test_a_verdict_that_is_not_kept_is_told(
     assert store.rows(reviewer=me) == []
 
 
+def test_after_the_last_case_nobody_is_taken_elsewhere(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    tab.keyboard.press("a")
+    reviewer.expect(tab.locator("#status")).to_have_text(
+        "Kept: agree, case of P-sure. No case that you have not judged follows in the worklist."
+    )
+    reviewer.expect(tab.locator("#patient")).to_have_text("P-sure")
+
+
 def test_a_double_click_zooms_in_and_a_click_does_not(tab: Page, reviewer: Any) -> None:
     reviewer.open_patient("P-sure")
     before = tab.evaluate("histofed.view.place().z")
