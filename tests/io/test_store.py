@@ -412,6 +412,31 @@ def scores_of(n: int, **heads: np.ndarray) -> TileScores:
     )
 
 
+@pytest.mark.parametrize(
+    ("side_px0", "score", "words"),
+    [
+        (0.0, 1.0, "a side of 0.0"),
+        (math.nan, 1.0, "a side of nan"),
+        (math.inf, 1.0, "a side of inf"),
+        (224.0, math.inf, "head 'attention' has endless scores"),
+        (224.0, -math.inf, "head 'attention' has endless scores"),
+    ],
+)
+def test_scores_that_cannot_be_drawn_are_refused(
+    tmp_path, side_px0: float, score: float, words: str
+) -> None:
+    store = ScoreStore(tmp_path)
+    path = store.write(scores_of(3, attention=np.zeros(3, np.float32)))
+
+    def spoil(file: h5py.File) -> None:
+        file.attrs["side_px0"] = side_px0
+        file["scores/attention"][1] = score
+
+    corrupt(path, spoil)
+    with pytest.raises(StoreError, match=words):
+        store.read(path.stem)
+
+
 def test_scores_come_back_raw(tmp_path) -> None:
     store = ScoreStore(tmp_path)
     heads = {

@@ -321,8 +321,10 @@ def test_too_long_a_request_is_not_read(client_of) -> None:
 
 def test_two_pages_on_one_machine_do_not_share_a_cookie(site, own_store, tmp_path) -> None:
     other = ReviewStore(tmp_path / "other" / "reviews.sqlite")
-    names = {create_app(site, each).state.page.cookie_name for each in (own_store, other)}
-    assert len(names) == 2
+    another = dataclasses.replace(site, model_digest="of another arm")
+    served = [(site, own_store), (site, other), (another, own_store)]
+    names = {create_app(*each).state.page.cookie_name for each in served}
+    assert len(names) == 3
 
 
 def test_the_page_says_which_slides_are_of_another_model(site, own_store) -> None:

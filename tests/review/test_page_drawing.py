@@ -168,7 +168,9 @@ def test_the_colour_bar_tells_the_numbers_of_what_is_shown(
         ("raw", "magma", 0.0),
         ("raw", "cividis", 0.4),
         ("percentile", "viridis", 0.9),
+        ("percentile", "magma", 0.37),
         ("log", "coolwarm", 0.3),
+        ("log", "viridis", 0.5),
     ],
 )
 @pytest.mark.parametrize("many", [20_000, 0], ids=["squares", "picture"])
@@ -196,9 +198,13 @@ def test_pixels_change_as_computed(
     assert np.abs(found[shown] - colours(name, where[shown])).max() <= 1
     assert (found[~shown] == 0).all()
     assert threshold == 0 or 0 < shown.sum() < len(shown)
-    reviewer.expect(tab.locator("#threshold-text")).to_contain_text(
-        f"{shown.sum()} tiles" if threshold else "All tiles are coloured."
-    )
+    words = tab.locator("#threshold-text")
+    if not threshold:
+        reviewer.expect(words).to_have_text("All tiles are coloured.")
+        return
+    lowest = stored.scores[head][shown].min()
+    reviewer.expect(words).to_contain_text(f"{shown.sum()} tiles")
+    reviewer.expect(words).to_contain_text(f", {float(f'{lowest:.3g}'):g} and above.")
 
 
 @pytest.mark.parametrize(("zoom", "degrees"), [(1, 0), (1.37, 0), (1, 30), (1.37, 30)])

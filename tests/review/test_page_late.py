@@ -257,6 +257,49 @@ def test_results_of_an_earlier_choice_that_come_late_are_dropped(tab: Page, revi
     reviewer.expect(tab.locator("#results-count")).to_contain_text("of 6 cases")
 
 
+def test_no_region_is_changed_over_one_that_may_not_be_kept(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    reviewer.draw_with_keys()
+    tab.locator("[data-region=agree]").click()
+    reviewer.kept("agree, region")
+    reviewer.draw_with_keys()
+    tab.keyboard.type("a nest")
+    with reviewer.held("verdicts", json.dumps({"detail": "The disk is full."})) as asked:
+        tab.locator("[data-region=unsure]").click()
+        asked()
+        tab.get_by_role("button", name="Change this verdict on the region").click()
+        reviewer.expect(tab.locator("#status")).to_contain_text("still being sent")
+    reviewer.expect(tab.locator("#status")).to_contain_text("was not kept")
+    reviewer.expect(tab.locator("#region-comment")).to_have_value("a nest")
+    tab.wait_for_timeout(TWICE_MS)
+    tab.locator("[data-region=unsure]").click()
+    reviewer.kept("unsure, region")
+    assert [row["comment"] for row in store.rows(reviewer=me)] == ["", "a nest"]
+
+
+def test_a_tile_is_judged_under_the_heat_map_it_was_chosen_by(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    """Also while a region waits that was refused as the gallery was open."""
+    reviewer.open_patient("P-sure")
+    reviewer.draw_with_keys()
+    with reviewer.held("verdicts", json.dumps({"detail": "The disk is full."})) as asked:
+        tab.locator("[data-region=agree]").click()
+        asked()
+        tab.keyboard.press("g")
+        reviewer.expect(tab.locator(".tile-picture").first).to_be_focused()
+    reviewer.expect(tab.locator("#status")).to_contain_text("was not kept")
+    before = tab.locator(".tile .number").first.text_content() or ""
+    tab.locator("#head").select_option("evidence")
+    reviewer.expect(tab.locator(".tile .number").first).not_to_have_text(before)
+    tab.wait_for_timeout(TWICE_MS)
+    tab.locator("[data-tile-verdict=artefact]").first.click()
+    reviewer.kept("artefact, tile")
+    assert [(row["head"], row["rank"]) for row in store.rows(reviewer=me)] == [("evidence", 1)]
+
+
 def test_no_region_is_begun_over_one_that_may_not_be_kept(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:
@@ -302,6 +345,21 @@ def test_a_verdict_whose_answer_is_lost_is_not_told_as_not_kept(
     tab.locator("[data-verdict=agree]").click()
     reviewer.kept("agree, case of P-sure")
     assert [row["comment"] for row in store.rows(reviewer=me)] == ["thought over"] * 2
+
+
+def test_no_numbers_stand_under_a_heat_map_that_is_refused(tab: Page, reviewer: Any) -> None:
+    refused = {"detail": "The heat map is damaged."}
+    reviewer.open_patient("P-sure")
+    reviewer.expect(tab.locator("#ticks")).not_to_be_empty()
+    reviewer.route(
+        "slides/*/scores/evidence", lambda route: route.fulfill(status=503, json=refused)
+    )
+    tab.locator("#head").select_option("evidence")
+    reviewer.expect(tab.locator("#status")).to_contain_text("The heat map is damaged.")
+    reviewer.expect(tab.locator("#ticks")).to_be_empty()
+    reviewer.expect(tab.locator("#threshold-text")).to_be_empty()
+    tab.locator("#head").select_option("attention")
+    reviewer.expect(tab.locator("#threshold-text")).to_have_text("All tiles are coloured.")
 
 
 def test_a_heat_map_beside_that_fails_late_is_not_told_of_another(tab: Page, reviewer: Any) -> None:

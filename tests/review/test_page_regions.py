@@ -297,6 +297,24 @@ def test_a_changed_mind_on_a_region_is_a_new_verdict_on_the_same(
     reviewer.expect(tab.get_by_role("button", name="Change this verdict")).to_have_count(1)
 
 
+def test_no_corner_is_lost_to_a_key_that_begins_another_region(tab: Page, reviewer: Any) -> None:
+    reviewer.open_patient("P-sure")
+    points = "histofed.screen.regions.points.length"
+    for kind, others in (("y", "by"), ("b", "yb")):
+        tab.keyboard.press(kind)
+        tab.keyboard.press("Enter")
+        for key in others:
+            tab.keyboard.press(key)
+            reviewer.expect(tab.locator("#status")).to_contain_text("Finish the region first")
+            assert tab.evaluate(points) == 1
+        tab.keyboard.press("Escape")
+    tab.keyboard.press("y")
+    tab.keyboard.press("b")  # without a corner yet
+    reviewer.expect(tab.locator("#draw-rectangle")).to_have_attribute("aria-pressed", "true")
+    tab.keyboard.press("b")
+    reviewer.expect(tab.locator("#draw-rectangle")).to_have_attribute("aria-pressed", "false")
+
+
 def test_regions_of_others_bear_their_names(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

@@ -198,6 +198,7 @@ def test_who_signed_out_leaves_nothing(by_token: SimpleNamespace) -> None:
     for way in (tab.go_back, tab.go_forward, lambda: tab.goto(f"{by_token.address}/#case=P-close")):
         way()
         assert_nothing_in_sight(tab, reviewer)
+    assert tab.url == f"{by_token.address}/"
     answer = f"fetch('{thumbnail}').then(({{ status }}) => status)"
     assert tab.evaluate(answer) == 401  # not kept by the browser
     enter(tab, by_token.tokens["Bo"])
@@ -219,6 +220,7 @@ def test_a_tab_that_was_signed_out_elsewhere_shows_nothing_and_keeps_what_was_wr
     tab.context.clear_cookies()
     tab.evaluate(LOOKED_AT)
     assert_nothing_in_sight(tab, reviewer)
+    assert tab.url == f"{by_token.address}/"
     reviewer.keep("signed-out-elsewhere")
     enter(tab, by_token.tokens[who])
     reviewer.expect(tab.locator("#who")).to_have_text(who)
@@ -332,4 +334,7 @@ def assert_nothing_in_sight(tab: Page, reviewer: Any) -> None:
         tab.keyboard.press("Escape")
     tab.wait_for_timeout(200)
     reviewer.expect(tab.locator("#entry")).to_be_visible()
-    assert "P-" not in tab.locator("body").inner_text() + tab.title()
+    written = "[...document.querySelectorAll('input, textarea')].map(({ value }) => value).join()"
+    left = (tab.locator("body").text_content() or "") + tab.title() + tab.evaluate(written)
+    assert "P-" not in left
+    assert "own words" not in left

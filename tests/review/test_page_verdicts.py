@@ -181,6 +181,50 @@ def test_a_case_that_failed_once_can_be_asked_for_again(tab: Page, reviewer: Any
     reviewer.expect(tab.locator("#patient")).to_have_text("P-two")
 
 
+def test_a_label_seen_in_another_tab_is_not_recorded_as_hidden(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    reviewer.open_patient("P-sure")
+    other = tab.context.new_page()
+    other.goto(tab.url)
+    other.locator("#to-worklist").click()
+    other.locator("#hide").uncheck()
+    reviewer.expect(other.locator("#cases")).not_to_contain_text("hidden")
+    other.locator("#hide").check()
+    reviewer.expect(other.locator("#cases")).to_contain_text("hidden")
+    tab.keyboard.press("a")
+    reviewer.kept("agree, case of P-sure")
+    (row,) = store.rows(reviewer=me)
+    assert row["view"]["hidden"] is False
+    other.close()
+
+
+def test_what_was_said_of_another_model_stands_apart(
+    tab: Page, reviewer: Any, store: ReviewStore, me: str
+) -> None:
+    given = Verdict(
+        reviewer=me,
+        scope="case",
+        patient_id="P-bare",
+        verdict="disagree",
+        comment="of the first model",
+        arm="local",
+        model_digest="of another",
+    )
+    store.add(given)
+    tab.locator("#to-worklist").click()
+    tab.locator(".case", has_text="P-bare").click()
+    reviewer.expect(tab.locator("#history")).to_contain_text(
+        re.compile("On predictions of other models:.*disagree.*of the first model")
+    )
+    reviewer.expect(tab.locator("#verdict [aria-pressed=true]")).to_have_count(0)
+    reviewer.keep("of-another-model")
+    tab.locator("#to-results").click()
+    reviewer.expect(tab.locator("#results-count")).to_contain_text(
+        re.compile("Not counted: \\d+ verdict.* on predictions of other models")
+    )
+
+
 def test_a_verdict_that_is_not_kept_is_told(
     tab: Page, reviewer: Any, store: ReviewStore, me: str
 ) -> None:

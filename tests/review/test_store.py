@@ -59,7 +59,8 @@ def test_a_changed_mind_is_a_new_row(store: ReviewStore) -> None:
     store.add(verdict(patient_id="Q", reviewer="Bob"))
     assert [row["verdict"] for row in store.rows(patient_id="P")] == ["agree", "disagree"]
     assert [row["patient_id"] for row in store.rows(reviewer="Bob")] == ["Q"]
-    assert store.of_cases(since=2) == [(3, "Q", "Bob", "agree")]
+    assert store.of_cases(model_digest="m", since=2) == [(3, "Q", "Bob", "agree")]
+    assert store.of_cases(model_digest="of another") == []
 
 
 @pytest.mark.parametrize("table", ["verdicts", "invitations"])
@@ -162,6 +163,22 @@ def test_a_newer_or_strange_file_is_refused(tmp_path) -> None:
     torn.write_bytes(b"not a database at all" * 100)
     with pytest.raises(ReviewError, match="damaged or no store of verdicts"):
         ReviewStore(torn)
+
+
+def test_a_file_that_was_taken_away_is_missed_and_not_begun_anew(store: ReviewStore) -> None:
+    store.add(verdict())
+    away = store.path.with_name("away.sqlite")
+    store.path.rename(away)
+    for ask in (store.rows, store.reviewers, lambda: store.add(verdict())):
+        with pytest.raises(OutputUnwritable, match="cannot be written"):
+            ask()
+    assert not store.path.exists()
+    away.rename(store.path)
+    assert len(store.rows()) == 1
+    store.path.unlink()
+    store.path.touch()
+    with pytest.raises(ReviewError, match="damaged or no store of verdicts"):
+        store.rows()
 
 
 def test_a_folder_that_cannot_hold_it_is_named(tmp_path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from histofed.io.store import ScoreStore
 from histofed.review.app import create_app
 from histofed.review.pool import SlidePool
 from histofed.review.results import results
-from histofed.review.store import ReviewStore
+from histofed.review.store import ReviewStore, Verdict
 
 if TYPE_CHECKING:
     from histofed.core.types import Slide
@@ -81,6 +82,40 @@ def test_a_changed_mind_is_added_and_the_latest_counts(ada: Browser) -> None:
     case = ada.get("/api/case?patient_id=P-two").json()
     assert [row["verdict"] for row in case["history"]] == ["disagree", "agree"]
     assert case["verdicts"] == [{"reviewer": "Ada", "verdict": "disagree"}]
+
+
+def test_what_was_said_of_another_models_prediction_counts_nowhere(
+    ada: Browser, own_store: ReviewStore
+) -> None:
+    region = [(0.0, 0.0), (90.0, 0.0), (90.0, 90.0)]
+    given = Verdict(
+        reviewer="Ada",
+        scope="case",
+        patient_id="P-two",
+        verdict="disagree",
+        arm="local",
+        model_digest="of another",
+    )
+    of_slide = {"slide_id": "made-1", "head": "attention", "scores_digest": "of another"}
+    own_store.add(given)
+    own_store.add(replace(given, scope="region", region=region, **of_slide))
+    own_store.add(
+        replace(given, scope="tile", tile=0, rank=1, percentile=1.0, verdict="relevant", **of_slide)
+    )
+    own_store.add(replace(given, patient_id="of another run", model_digest="of-m"))
+    case = ada.get("/api/case?patient_id=P-two").json()
+    assert (case["verdicts"], case["history"]) == ([], [])
+    assert [row["scope"] for row in case["earlier"]] == ["tile", "region", "case"]
+    assert ada.get("/api/cases").json()["n_reviewed_any"] == 0
+    assert len(ada.get("/api/cases?reviewed=mine").json()["cases"]) == 0
+    found = ada.get("/api/results").json()
+    assert (found["n_not_counted"], found["n_reviewed"]) == (4, 0)
+    assert found["reviewers"] == found["precision_at_k"] == []
+    drawn = ada.get("/api/export/slides/made-1.geojson?top=0").json()
+    assert drawn["features"] == []
+    assert len(ada.get("/api/export/verdicts.json").json()["verdicts"]) == 4
+    # They were shown the label after that verdict all the same.
+    assert ada.say("agree", view={"hidden": True}).json()["view"]["hidden"] is False
 
 
 def test_the_worklist_knows_who_said_what(app, ada: Browser) -> None:
@@ -205,6 +240,8 @@ OF_TILE = {"scope": "tile", "slide_id": "made-1", "tile": 1, "verdict": "relevan
         (OF_REGION | {"head": "of nobody"}, 409, "made again"),
         (OF_TILE, 422, "names the heat map"),
         ({"comment": "x" * 4001}, 422, "comment: longer than 4,000 letters"),
+        ({"comment": "a\0b"}, 422, "no text"),
+        ({"blinded": True}, 422, "Only tiles"),
         ({"elapsed_ms": -1}, 422, "elapsed_ms"),
         ({"view": {"a": "x" * 30_000}}, 422, "too long"),
         ({"view": {"a": json.loads("[" * 900 + "]" * 900)}}, 422, "single value"),
@@ -451,8 +488,20 @@ def test_a_gallery_shows_the_ends_and_nothing_twice(ada: Browser, site: ReviewDa
     assert ada.get("/api/slides/made-1/gallery?head=ghost").status_code == 404
 
 
+def count_high(ada: Browser, site: ReviewData, head: str, seed: int) -> int:
+    """How many of twelve blinded tiles are of the twelve highest."""
+    order = np.argsort(-site.scores.read("made-1").scores[head], kind="stable").tolist()
+    ask = f"/api/slides/made-1/gallery?n=12&which=blinded&head={head}&seed={seed}"
+    return sum(order.index(each["tile"]) < 12 for each in ada.get(ask).json()["tiles"])
+
+
 def test_a_blinded_gallery_gives_nothing_away(ada: Browser, site: ReviewData) -> None:
     order = np.argsort(-site.scores.read("made-1").scores["attention"], kind="stable").tolist()
+    numbers = {
+        head: [count_high(ada, site, head, seed) for seed in range(12)]
+        for head in ("attention", "evidence")
+    }
+    assert numbers["attention"] != numbers["evidence"]  # of one nothing is learned for another
     n_high = set()
     for seed in range(12):
         found = ada.get(f"/api/slides/made-1/gallery?n=12&which=blinded&seed={seed}").json()

@@ -1,8 +1,8 @@
 """Tiles to look at one by one: the highest, the lowest, any, or a mixture that gives nothing away.
 
 In the blinded mixture high-scoring tiles stand among decoys from the middle and the bottom, in a
-drawn order and in drawn numbers: a reviewer who counts learns nothing (Lipkova et al. 2022 dropped
-tiles at random to the same end).
+drawn order and in numbers drawn for each heat map: a reviewer who counts learns nothing (Lipkova et
+al. 2022 dropped tiles at random to the same end).
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ def tiles(
     n
         How many at most.
     seed
-        Of what is drawn; the same tiles come again with the same seed.
+        Of what is drawn; the same tiles of a heat map come again with the same seed, and those of
+        another are another draw.
     seen
         Tiles that the reviewer judged with the score in sight: never drawn blinded.
     """
     order_N = scored.order_N(head)
+    generator = np.random.default_rng([seed, *f"{scored.digest}/{head}".encode()])
     if which == "blinded":
-        drawn = blinded(order_N[~np.isin(order_N, list(seen))], n, seed=seed)
+        drawn = blinded(order_N[~np.isin(order_N, list(seen))], n, generator=generator)
         return {"seed": seed, "tiles": [_place(scored, tile) for tile in drawn.tolist()]}
-    generator = np.random.default_rng(seed)
     chosen = {
         "top": order_N[:n],
         "bottom": order_N[::-1][:n],
@@ -66,7 +67,9 @@ def tiles(
     }
 
 
-def blinded(order_N: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
+def blinded(
+    order_N: NDArray[np.int64], n: int, *, generator: np.random.Generator
+) -> NDArray[np.int64]:
     """Return at most ``n`` tiles: a drawn third to two thirds high ones, the others decoys.
 
     Parameters
@@ -74,7 +77,6 @@ def blinded(order_N: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int6
     order_N
         Tiles from the highest score to the lowest.
     """
-    generator = np.random.default_rng(seed)
     n = min(n, len(order_N))
     n_high = int(generator.integers(n // 3, n - n // 3 + 1)) if n else 0
     # Few tiles: high, middle and low still must not share any.

@@ -129,6 +129,7 @@ class ReviewStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._mode = "rwc"
         with self._naming():
             path.parent.mkdir(parents=True, exist_ok=True)
             self.journal = self._set_journal()
@@ -136,9 +137,10 @@ class ReviewStore:
                 self._prepare(file)
             # SQLite's shared memory is a file too, made by who comes first and removed by who goes
             # last: this connection keeps it, so that a full disk does not stop people reading.
-            keeper = sqlite3.connect(path, check_same_thread=False)
+            keeper = self._connect(check_same_thread=False)
             keeper.execute("SELECT max(id) FROM verdicts").fetchone()
             weakref.finalize(self, keeper.close)
+            self._mode = "rw"
 
     def add(self, verdict: Verdict) -> dict[str, Any]:
         """Store a verdict; return the row.
@@ -183,14 +185,14 @@ class ReviewStore:
             found = file.execute(question + "ORDER BY id", given | {"since": since, "until": until})
             return [_row(dict(zip(COLUMNS, cells, strict=True))) for cells in found]
 
-    def of_cases(self, *, since: int = 0) -> list[tuple[int, str, str, str]]:
-        """Return ``(id, patient, reviewer, verdict)`` of whole cases, the oldest first."""
+    def of_cases(self, *, model_digest: str, since: int = 0) -> list[tuple[int, str, str, str]]:
+        """Return ``(id, patient, reviewer, verdict)`` of cases of a model, the oldest first."""
         question = (
             "SELECT id, patient_id, reviewer, verdict FROM verdicts "
-            "WHERE scope = 'case' AND id > ? ORDER BY id"
+            "WHERE scope = 'case' AND model_digest = ? AND id > ? ORDER BY id"
         )
         with self._naming(), self._open() as file:
-            return file.execute(question, (since,)).fetchall()
+            return file.execute(question, (model_digest, since)).fetchall()
 
     def reviewers(self) -> list[str]:
         """Return who has given a verdict, by name."""
@@ -224,12 +226,20 @@ class ReviewStore:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        # No implicit transactions: each is begun where it is meant.
-        with closing(
-            sqlite3.connect(self.path, timeout=PATIENCE_S, isolation_level=None)
-        ) as connection:
+        with closing(self._connect()) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             yield connection
+
+    def _connect(self, **options: Any) -> sqlite3.Connection:
+        # A file that was taken away is missed, not begun anew beside it. No implicit transactions:
+        # each is begun where it is meant.
+        return sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode={self._mode}",
+            uri=True,
+            timeout=PATIENCE_S,
+            isolation_level=None,
+            **options,
+        )
 
     def _set_journal(self) -> str:
         """Choose a journal: WAL, in which readers never wait, needs memory that network drives
@@ -276,13 +286,17 @@ class ReviewStore:
                 msg = f"{self.path} cannot be written ({error}); free space there and check who "
                 msg += "may write, or name another file with reviews=PATH"
                 raise OutputUnwritable(msg) from error
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # such as: no such table
+                raise self._damaged(error) from error
             raise
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.IntegrityError):
                 raise
-            msg = f"{self.path} is damaged or no store of verdicts ({error}); restore it from a "
-            msg += "backup, or name another file with reviews=PATH"
-            raise ReviewError(msg) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: sqlite3.DatabaseError) -> ReviewError:
+        msg = f"{self.path} is damaged or no store of verdicts ({error}); restore it from a "
+        return ReviewError(msg + "backup, or name another file with reviews=PATH")
 
 
 def _row(cells: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from histofed.errors import MissingMpp, SlideError, SlideUnreadable
 from histofed.io.pyramid import write_pyramid
 from histofed.io.readers import find_slides, open_slide, slide_digest, slide_files, slide_name
 from histofed.io.readers.dicom import series_uid
-from histofed.io.readers.openslide import scanned_from_px0
+from histofed.io.readers.openslide import open_openslide, scanned_from_px0
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,18 +121,40 @@ def test_a_truncated_slide_is_refused_by_name_when_opened_or_read(test_data, tmp
             slide.read(0, 0, 0, width_px=2220, height_px=2967)
 
 
-def test_damage_inside_a_slide_is_refused_by_name_and_place(tmp_path) -> None:
+def write_damaged(tmp_path: Path) -> Path:
+    """Write a slide whose first tile cannot be decoded."""
     path = write_pyramid(tmp_path / "s.svs", smooth(1200, 900), mpp=0.5)
     damaged = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as tiff:
         offset, length = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
     damaged[offset : offset + length] = bytes(length)
     path.write_bytes(damaged)
+    return path
+
+
+def test_damage_inside_a_slide_is_refused_by_name_and_place(tmp_path) -> None:
+    path = write_damaged(tmp_path)
     with (
         open_slide(path) as slide,
         pytest.raises(SlideUnreadable, match=r"slide s\.svs: the region at x=0, y=0 .* damaged"),
     ):
         slide.read(0, 0, 0, width_px=64, height_px=64)
+
+
+def test_a_handle_that_failed_for_another_thread_is_replaced(tmp_path) -> None:
+    """OpenSlide refuses everything after its first error, also to say how large levels are."""
+    path = write_damaged(tmp_path)
+    with open_openslide(path) as slide:
+        with pytest.raises(openslide.OpenSlideError):
+            slide._slide.read_region((0, 0), 0, (64, 64))
+        with pytest.raises(SlideUnreadable, match="damaged"):
+            slide.read(0, 600, 600, width_px=64, height_px=64)
+        slide.read(0, 600, 600, width_px=64, height_px=64)
+        with pytest.raises(openslide.OpenSlideError):
+            slide._slide.read_region((0, 0), 0, (64, 64))
+        path.write_bytes(b"gone")
+        with pytest.raises(SlideUnreadable, match="damaged"):
+            slide.read(0, 600, 600, width_px=64, height_px=64)
 
 
 def test_a_dicom_folder_is_one_slide(test_data) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ class OpenSlideReader:
     def __init__(self, slide: openslide.OpenSlide, info: SlideInfo, path: Path) -> None:
         self._slide = slide
         self._path = path
+        self._downsamples = slide.level_downsamples  # a handle that failed tells them no more
         self.info = info
         self.rule = "openslide"
         self.blocks_decoded = self.blocks_touched = 0  # it does not tell
@@ -47,14 +49,15 @@ class OpenSlideReader:
     ) -> NDArray[np.uint8]:
         """Read a rectangle of one level as RGB; see `SlideReader.read`."""
         # OpenSlide turns the place back into pixels of the level with this one number.
-        down = self._slide.level_downsamples[level]
+        down = self._downsamples[level]
         location_px0 = (round(x_px * down), round(y_px * down))
         try:
             rgba = self._slide.read_region(location_px0, level, (width_px, height_px))
         except openslide.OpenSlideError as error:
             # OpenSlide refuses everything after its first error; the rest may well be readable. The
             # old handle is closed when the last thread that reads from it lets go of it.
-            self._slide = openslide.OpenSlide(str(self._path))
+            with suppress(openslide.OpenSlideError):
+                self._slide = openslide.OpenSlide(str(self._path))
             msg = (
                 f"slide {self._path.name}: the region at x={location_px0[0]}, y={location_px0[1]} "
                 f"(level 0 pixels) cannot be read ({error}); the file is damaged: copy it again"

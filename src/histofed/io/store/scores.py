@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,7 @@ class ScoreStore:
                 model_digest=read_text(file, "model_digest"),
                 features_digest=read_text(file, "features_digest"),
             )
-        _check_shapes(scores)
+        _check_tiles(scores)
         return scores
 
     def write(self, scores: TileScores) -> Path:
@@ -78,7 +79,7 @@ def _check_scores(scores: TileScores) -> None:
     if not scores.scores:
         msg = f"{scores.slide_id}: there is no score to write; name at least one head"
         raise StoreError(msg)
-    _check_shapes(scores)
+    _check_tiles(scores)
     for name, values in scores.scores.items():
         if not name.isidentifier():
             msg = f"{scores.slide_id}: head {name!r} is not a plain name (letters, digits, _)"
@@ -88,9 +89,16 @@ def _check_scores(scores: TileScores) -> None:
             raise StoreError(msg)
 
 
-def _check_shapes(scores: TileScores) -> None:
+def _check_tiles(scores: TileScores) -> None:
+    if not 0 < scores.side_px0 < math.inf:
+        msg = f"{scores.slide_id}: tiles have a side of {scores.side_px0} pixels; there must be "
+        msg += "some, make the scores again with `histofed explain`"
+        raise StoreError(msg)
     for name, values in scores.scores.items():
         if values.shape != (len(scores.coords_N2),):
             msg = f"{scores.slide_id}: head {name!r} has {values.shape} scores for "
             msg += f"{counted(len(scores.coords_N2), 'tile')}; there must be one per tile"
+            raise StoreError(msg)
+        if np.isinf(values).any():
+            msg = f"{scores.slide_id}: head {name!r} has endless scores; train again"
             raise StoreError(msg)

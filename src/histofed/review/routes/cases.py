@@ -14,6 +14,8 @@ from histofed.review.scored import NoHeatMap
 from histofed.review.worklist import MOST, Order, Reviewed, Wanted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from histofed.review.page import Page
 
 routes = APIRouter()
@@ -88,32 +90,41 @@ def neighbour(
 def case(page: ThePage, _: Reader, patient_id: Annotated[str, Query(max_length=500)]) -> Response:
     """Return one patient: prediction, covariates, slides, and what was said.
 
+    What was said of other models' predictions is ``earlier``.
     Asked for beside the path: hospitals number like 2026/0412, and web servers refuse or decode
     what looks like a folder there.
     """
     found = known_case(page, patient_id)
-    history = page.store.rows(patient_id=patient_id)
+    history, earlier = page.by_model(page.store.rows(patient_id=patient_id))
     return JSONResponse(
         page.worklist.row(patient_id, page.verdicts.all())
         | {
             "clinical": [{"name": name, "value": value} for name, value in found.clinical],
             "slides": [_slide(page, slide_id) for slide_id in found.slide_ids],
             "history": history[::-1],
+            "earlier": earlier[::-1],
         }
     )
 
 
 def _slide(page: Page, slide_id: str) -> dict[str, Any]:
-    path = page.site.slides[slide_id].path
-    problem = None
-    if path is None or not path.exists():
-        problem = "The file of this slide is not there."
+    problem = _fault_of(page.site.slides[slide_id].path)
     n_tiles = None
     try:
         n_tiles = len(page.scores.read(slide_id).scores.coords_N2)
     except NoHeatMap as error:
         problem = problem or str(error)
     return {"slide_id": slide_id, "n_tiles": n_tiles, "problem": problem}
+
+
+def _fault_of(path: Path | None) -> str | None:
+    """Return what is wrong with a slide's file, as far as that is seen without opening it."""
+    try:
+        if path is not None and path.stat().st_size > 0:
+            return None
+    except OSError:
+        path = None
+    return f"The file of this slide is {'not there' if path is None else 'empty'}."
 
 
 def _heads(page: Page) -> list[dict[str, Any]]:

@@ -76,7 +76,8 @@ def geojson(
     """Return the highest tiles of a heat map, and the regions that the reviewer drew."""
     known_slide(page, slide_id)
     found = scored(page, slide_id, head)
-    given = page.store.rows(slide_id=slide_id, reviewer=reviewer) if reviewer else []
+    rows = page.store.rows(slide_id=slide_id, reviewer=reviewer) if reviewer else []
+    given, _ = page.by_model(rows)
     # The oldest come first: of verdicts on the same region the last one stays.
     drawn = {str(row["region"]): row for row in given if row["scope"] == "region"}
     content = qupath.collection(

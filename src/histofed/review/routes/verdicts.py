@@ -71,7 +71,8 @@ def add(page: ThePage, reviewer: Reader, given: Given) -> Response:
     if given.model_digest != page.site.model_digest:
         words = "The predictions shown here are of another model by now; load the page again."
         raise HTTPException(409, words)
-    if reviewer in page.verdicts.all().get(given.patient_id, {}) and "hidden" in given.view:
+    said = page.store.rows(patient_id=given.patient_id, reviewer=reviewer)
+    if any(row["scope"] == "case" for row in said) and "hidden" in given.view:
         given.view["hidden"] = False  # it was shown to them after their first verdict
     verdict = Verdict(
         reviewer=reviewer,
@@ -88,7 +89,10 @@ def add(page: ThePage, reviewer: Reader, given: Given) -> Response:
         )
         raise HTTPException(507, words) from error
     except ReviewError as error:
-        words = "Your verdict was NOT stored: another writer holds the file. Give it again."
+        words = (
+            "Your verdict was NOT stored: another writer holds the file, or it is damaged. Give it "
+            "again; if that does not help, tell whoever runs this page."
+        )
         raise HTTPException(503, words) from error
     return JSONResponse(row, 201)
 
@@ -109,8 +113,9 @@ def verdicts(
 @routes.get("/api/results")
 def agreement(page: ThePage, _: Reader, blinded: Literal["any", "yes", "no"] = "any") -> Response:
     """Return how far reviewers agree with the model, with one another, and with the scores."""
-    rows = of_tiles_given(page.store.rows(), blinded)
-    return JSONResponse(results(rows, n_cases=len(page.site.cases)))
+    rows, others = page.by_model(page.store.rows())
+    found = results(of_tiles_given(rows, blinded), n_cases=len(page.site.cases))
+    return JSONResponse(found | {"n_not_counted": len(others)})
 
 
 def _check(given: Given, case: Case) -> None:
@@ -128,6 +133,10 @@ def _check(given: Given, case: Case) -> None:
             raise HTTPException(422, f"A {name} belongs to a verdict on a {name}, and only there.")
     if given.scope == "tile" and given.head is None:
         raise HTTPException(422, "A verdict on a tile names the heat map that it was chosen by.")
+    if given.blinded and given.scope != "tile":
+        raise HTTPException(422, "Only tiles are judged blinded.")
+    if "\0" in given.comment:
+        raise HTTPException(422, "The comment holds what is no text.")
     if any(isinstance(value, dict | list) for value in given.view.values()):
         raise HTTPException(422, "The view settings are names with a single value each.")
     try:

@@ -5,6 +5,7 @@
 // (colours), scale; s2 and h2 for the slide beside; view=gallery; screen=results.
 
 const TEXTS = ["screen", "case", "s", "view", "h", "cm", "scale", "s2", "h2", "on"];
+const CHOICES = { screen: ["results"], view: ["gallery"], on: ["0", "1"] };
 const NUMBERS = {
   x: [-1e7, 1e7],
   y: [-1e7, 1e7],
@@ -19,8 +20,10 @@ export function read(hash) {
   const parts = new URLSearchParams(hash.replace(/^#/, ""));
   const found = { unread: [] };
   for (const [name, value] of parts) {
-    if (TEXTS.includes(name)) found[name] = value;
-    else if (name in NUMBERS) {
+    const isKnown = TEXTS.includes(name) && (CHOICES[name]?.includes(value) ?? value !== "");
+    if (isKnown) found[name] = value;
+    else if (TEXTS.includes(name)) found.unread.push(`${name}=${value}`);
+    else if (Object.hasOwn(NUMBERS, name)) {
       const number = value.trim() === "" ? NaN : Number(value);
       const [low, high] = NUMBERS[name];
       if (number >= low && number <= high) found[name] = number;

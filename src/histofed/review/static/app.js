@@ -19,11 +19,9 @@ import { Worklist } from "./worklist.js";
 const session = new Session({
   hasDrafts: () => judging.hasDrafts,
   onChange: () => start(),
+  onLock: () => places.lock(),
   onLeave: () => {
     judging.forget();
-    worklist.forget();
-    screen.close("");
-    places.show("nothing");
     location.replace(location.pathname); // nothing of what was shown stays in the page
   },
 });
@@ -39,7 +37,7 @@ const panel = new CasePanel({
 });
 const screen = new SlideScreen({
   onChange: () => places.remember(),
-  onHead: () => places.isInGallery && places.openGallery(),
+  onHead: () => places.isInGallery && places.showGallery(),
   onRegion: (region, verdict, comment) => judging.judgeRegion(region, verdict, comment),
   onProblem: (words) => say(words, { problem: true }),
 });
@@ -48,10 +46,10 @@ const gallery = new Gallery({
     places.showPart("slide");
     screen.flyToTile(tile);
   },
-  onVerdict: (tile, verdict, more) => judging.judgeTile(tile, verdict, more),
+  onVerdict: (verdict) => judging.judgeTile(verdict),
 });
 const places = new Places({ session, verdicts, hiding, worklist, panel, screen, gallery });
-const judging = new Judging({ places, session, verdicts, hiding, panel, screen });
+const judging = new Judging({ places, session, verdicts, hiding, worklist, panel, screen });
 
 const openHelp = () => byId("keys").showModal();
 const isOnSlide = () => places.screenName === "slide";
@@ -124,7 +122,7 @@ async function start() {
     judging.start();
     places.clear();
     const run = await api.run();
-    places.run = run;
+    places.begin(run);
     byId("title").textContent = run.title;
     worklist.start(run);
     hiding.start(session.reviewer, run.orders);

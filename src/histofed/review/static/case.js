@@ -122,6 +122,15 @@ export class CasePanel {
     if (this.item?.patient_id === patientId) byId("comment").value = "";
   }
 
+  /** Show nobody; comments wait. */
+  empty() {
+    this.item = null;
+    byId("comment").value = "";
+    for (const id of ["patient", "case-line", "summary", "prediction", "slides", "clinical", "history"]) {
+      byId(id).replaceChildren();
+    }
+  }
+
   get goesOn() {
     return byId("go-on").checked;
   }
@@ -151,6 +160,11 @@ export class CasePanel {
     byId("summary").textContent = `${item.site} · label: ${label}`;
     byId("prediction").replaceChildren(...predictionParts(item, this.run, hidden));
     const rows = historyRows(hiding.shown(item), { own: hiding.reviewer, onRegion: this.onRegion });
+    const earlier = hiding.shown(item, item.earlier);
+    if (earlier.length) {
+      rows.push(element("li", { class: "quiet", text: "On predictions of other models:" }));
+      rows.push(...historyRows(earlier, { own: null }));
+    }
     const none = hidden ? "Those of others are shown after yours." : "None yet.";
     if (hidden || !rows.length) rows.push(element("li", { class: "quiet", text: none }));
     byId("history").replaceChildren(...rows);

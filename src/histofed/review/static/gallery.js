@@ -15,7 +15,7 @@ const NOTES = {
 };
 
 export class Gallery {
-  /** `onVerdict(tile, verdict, {blinded, elapsed_ms})` resolves to whether it was kept. */
+  /** `onVerdict(verdict)`, as much of it as is known here, resolves to the row that was kept, or null. */
   constructor({ onTile, onVerdict }) {
     Object.assign(this, { onTile, onVerdict });
     this.turn = 0;
@@ -39,6 +39,13 @@ export class Gallery {
   async open(slide, head, given) {
     Object.assign(this, { slide, head, given });
     await this.load();
+  }
+
+  /** Show no tile. */
+  empty() {
+    this.turn += 1;
+    Object.assign(this, { slide: null, head: null, given: [] });
+    byId("tiles").replaceChildren();
   }
 
   async load() {
@@ -120,8 +127,15 @@ export class Gallery {
   async #give(card, tile, verdict) {
     const next = card.nextElementSibling?.querySelector(".tile-picture");
     const { slide } = this;
-    const elapsed = Math.round(performance.now() - this.since);
-    const kept = await this.onVerdict(tile.tile, verdict, { blinded: this.blinded, elapsed_ms: elapsed });
+    const kept = await this.onVerdict({
+      slide_id: slide.slide_id,
+      scores_digest: slide.scores_digest,
+      tile: tile.tile,
+      head: this.head.name,
+      verdict,
+      blinded: this.blinded,
+      elapsed_ms: Math.round(performance.now() - this.since),
+    });
     if (!kept || slide !== this.slide) return; // or the reviewer has gone on meanwhile
     this.since = performance.now();
     this.given = [kept, ...this.given];

@@ -12,7 +12,6 @@ export class Hiding {
   constructor({ onChange }) {
     this.reviewer = null;
     this.unhidden = new Set(); // patients who were shown with nothing hidden
-    window.addEventListener("pagehide", () => this.#keep());
     this.box = byId("hide");
     this.box.checked = localStorage.getItem(KEPT) !== "no";
     this.box.addEventListener("change", () => {
@@ -46,7 +45,7 @@ export class Hiding {
   /** Whether a case, or its row of the worklist, is still to be judged. */
   of({ patient_id: patientId, verdicts, history = [] }) {
     if (!this.box.checked) {
-      this.unhidden.add(patientId);
+      this.#unhide(patientId);
       return false;
     }
     const given = [...verdicts, ...history.filter(({ scope }) => scope === "case")];
@@ -58,8 +57,17 @@ export class Hiding {
     return this.of(item) && !this.unhidden.has(item.patient_id) && !this.#kept.includes(item.patient_id);
   }
 
+  /** Note that a patient is shown with nothing hidden, for the tabs beside too. */
+  #unhide(patientId) {
+    if (this.unhidden.has(patientId)) return;
+    this.unhidden.add(patientId);
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => this.#keep()); // a worklist's at once
+  }
+
   /** Forget what was shown. */
   forget() {
+    clearTimeout(this.keeping);
     this.unhidden.clear();
     localStorage.removeItem(UNHIDDEN);
   }
@@ -77,7 +85,7 @@ export class Hiding {
   }
 
   /** Of verdict rows of a case, those that its reviewer may see now. */
-  shown(item) {
-    return this.of(item) ? item.history.filter(({ reviewer }) => reviewer === this.reviewer) : item.history;
+  shown(item, rows = item.history) {
+    return this.of(item) ? rows.filter(({ reviewer }) => reviewer === this.reviewer) : rows;
   }
 }

@@ -38,17 +38,20 @@ export function ticks(scale, places = TICKS) {
   });
 }
 
-/** `Coloured: 12 tiles (3%), 0.0031 and above.` */
-export function thresholdInWords(threshold, scale, places) {
+/** `Coloured: 12 tiles (3%), 0.0031 and above.`, of the tiles with these `values` at these `places` of the bar. */
+export function thresholdInWords(threshold, values, places) {
   if (threshold <= 0) return "All tiles are coloured.";
-  let [shown, all] = [0, 0];
+  let [shown, all, lowest] = [0, 0, Infinity];
   for (let i = 0; i < places.length; i += 1) {
-    if (places[i] >= threshold) shown += 1;
     if (places[i] >= 0) all += 1; // not where a tile has no score
+    if (!(places[i] >= threshold)) continue;
+    shown += 1;
+    lowest = Math.min(lowest, values[i]);
   }
+  if (shown === 0) return "No tile is coloured.";
   const share = all ? (100 * shown) / all : 0;
   const part = share > 0 && share < 1 ? "under 1" : String(Math.round(share));
-  return `Coloured: ${plural(shown, "tile")} (${part}%), ${numberInWords(scale.score(threshold))} and above.`;
+  return `Coloured: ${plural(shown, "tile")} (${part}%), ${numberInWords(lowest)} and above.`;
 }
 
 export class Histogram {
@@ -75,7 +78,7 @@ export class Histogram {
     const [low, high] = [0, 1].map((place) => numberInWords(scale.score(place)));
     byId("legend-bar").setAttribute("aria-label", `Colour bar ${colours}: from ${low}, lowest, to ${high}, highest`);
     byId("ticks").replaceChildren(...ticks(scale));
-    const words = isShown ? thresholdInWords(threshold, scale, places) : "The heat map is not shown.";
+    const words = isShown ? thresholdInWords(threshold, scores.values, places) : "The heat map is not shown.";
     byId("threshold-text").textContent = words;
     this.threshold.setAttribute("aria-valuetext", words);
   }
@@ -85,6 +88,8 @@ export class Histogram {
     byId("histogram").replaceChildren();
     byId("ticks").replaceChildren();
     byId("threshold-text").textContent = "";
+    this.threshold.removeAttribute("aria-valuetext");
+    byId("legend-bar").setAttribute("aria-label", "Colour bar without numbers");
     paintBar(byId("legend-bar"), "viridis", 1.1);
   }
 

@@ -4,8 +4,8 @@ import { say } from "./dom.js";
 import { keptInWords } from "./verdicts.js";
 
 export class Judging {
-  constructor({ places, session, verdicts, hiding, panel, screen }) {
-    Object.assign(this, { places, session, verdicts, hiding, panel, screen });
+  constructor({ places, session, verdicts, hiding, worklist, panel, screen }) {
+    Object.assign(this, { places, session, verdicts, hiding, worklist, panel, screen });
     this.writer = null; // the reviewer whose comments and regions wait in the page
   }
 
@@ -13,11 +13,12 @@ export class Judging {
     return this.panel.hasDrafts || this.screen.regions.hasDrafts;
   }
 
-  /** Forget what a reviewer wrote and did not send, and what they saw. */
+  /** Forget what a reviewer wrote and did not send, what they saw and looked for. */
   forget() {
     this.panel.dropDrafts();
     this.screen.regions.dropDrafts();
     this.hiding.forget();
+    this.worklist.forget();
   }
 
   /** What is written from now on is the reviewer's who is here; what somebody else wrote and did not send is gone. */
@@ -51,8 +52,8 @@ export class Judging {
     say(`${keptInWords(kept)} No case that you have not judged follows in the worklist.`, { brief: true });
   }
 
-  judgeTile(tile, verdict, more) {
-    return this.#give({ scope: "tile", slide_id: this.screen.slide.slide_id, tile, verdict, ...more });
+  judgeTile(verdict) {
+    return this.#give({ scope: "tile", ...verdict });
   }
 
   /** With the heat map off, what is asked is not about it. */
@@ -65,7 +66,7 @@ export class Judging {
   /** Ask again for a verdict on a region that has one; it is a new one, and the old stays in the record. */
   changeRegion({ slide_id: slideId, region, comment }) {
     const { places, screen } = this;
-    if (places.isDrawing() || this.#isWaiting()) return;
+    if (places.isDrawing() || this.#isWaiting() || screen.regions.isBeingSent()) return;
     screen.regions.ask(slideId, region, comment);
     if (slideId !== screen.slide?.slide_id) places.openSlideOfCase(slideId);
     else {

@@ -4,7 +4,7 @@ import * as address from "./address.js";
 import * as api from "./api.js";
 import { latestRegions } from "./case.js";
 import { byId, say } from "./dom.js";
-import { showResults } from "./results.js";
+import { emptyResults, showResults } from "./results.js";
 
 const REMEMBER_MS = 250;
 
@@ -12,6 +12,7 @@ export class Places {
   #turn = 0; // counts the places gone to: an answer for an earlier one comes too late and is dropped
   #ahead = null; // the next case, fetched already
   #remembering;
+  #stowed = ""; // the address that nobody may see just now
 
   constructor({ session, verdicts, hiding, worklist, panel, screen, gallery }) {
     Object.assign(this, { session, verdicts, hiding, worklist, panel, screen, gallery });
@@ -57,9 +58,15 @@ export class Places {
   openGallery() {
     if (!this.screen.slide || this.isDrawing()) return;
     this.showPart("gallery");
+    this.showGallery();
+  }
+
+  /** The tiles of the heat map that is chosen. */
+  showGallery() {
     const { slide, controls } = this.screen;
+    const { reviewer } = this.session;
     const own = this.current.history.filter(
-      (row) => row.scope === "tile" && row.reviewer === this.session.reviewer && row.slide_id === slide.slide_id,
+      (row) => row.scope === "tile" && row.reviewer === reviewer && row.scores_digest === slide.scores_digest,
     );
     this.gallery.open(slide, controls.chosen, own);
   }
@@ -102,6 +109,31 @@ export class Places {
     }, REMEMBER_MS);
   }
 
+  /** Begin for who may look, at the address where somebody had to sign in. */
+  begin(run) {
+    this.run = run;
+    if (this.#stowed && location.hash === "") history.replaceState(null, "", this.#stowed);
+    this.#stowed = "";
+  }
+
+  /** Nobody may look any more: of what was shown nothing stays in the page but what was written. */
+  lock() {
+    if (this.run === null) return;
+    this.#stow();
+    this.clear();
+    this.screen.close("");
+    for (const part of [this.panel, this.worklist, this.gallery]) part.empty();
+    emptyResults();
+    byId("to-case").hidden = true;
+    byId("to-case").href = "#";
+  }
+
+  /** Take the patient out of the address until somebody has signed in. */
+  #stow() {
+    this.#stowed = location.hash;
+    history.replaceState(null, "", location.pathname);
+  }
+
   /** Leave every place; what is still being opened is for who was here before. */
   clear() {
     [this.run, this.current] = [null, null];
@@ -112,6 +144,7 @@ export class Places {
 
   /** Show what the address asks for. */
   async arrive() {
+    if (!this.session.mayLook && location.hash) this.#stow();
     if (this.run === null || !this.session.mayLook) return; // beginning comes here once it is known
     const asked = address.read(location.hash);
     const mine = ++this.#turn;
@@ -120,9 +153,11 @@ export class Places {
     else if (asked.screen === "results") {
       this.show("results");
       byId("results-title").focus();
+      this.#tellUnknown(asked.unread);
       await showResults();
     } else {
       this.show("worklist");
+      this.#tellUnknown(asked.unread);
       await this.worklist.load();
       if (mine === this.#turn) this.worklist.focus(this.current?.patient_id);
     }
@@ -179,10 +214,12 @@ export class Places {
     }
     const unknown = [...asked.unread, ...(await this.screen.open(slideId, slides, asked))];
     this.#showRegions();
-    if (unknown.length) {
-      say(`The link has parts that this page does not know: ${unknown.join(", ")}. The rest is shown.`, { problem: true });
-    }
-    return undefined;
+    return this.#tellUnknown(unknown);
+  }
+
+  #tellUnknown(parts) {
+    if (!parts.length) return;
+    say(`The link has parts that this page does not know: ${parts.join(", ")}. The rest is shown.`, { problem: true });
   }
 
   /** Whether a region that is in sight waits for its answer; says so. */

@@ -84,11 +84,8 @@ export class RegionTool {
 
   start(kind) {
     if (!this.view.image) return;
-    if (this.kind !== null && this.isSent) {
-      say("The last region's verdict is still being sent.", { brief: true }); // it may not be kept
-      return;
-    }
-    if (this.done && this.unfinished) {
+    if (this.isBeingSent()) return;
+    if (this.unfinished && this.points.length) {
       say(this.unfinished, { brief: true });
       return;
     }
@@ -100,6 +97,13 @@ export class RegionTool {
     byId("region-comment").value = "";
     this.show();
     this.view.focus();
+  }
+
+  /** Whether the last region may still come back, if it is not kept; says so. */
+  isBeingSent() {
+    const isBeing = this.kind !== null && this.isSent;
+    if (isBeing) say("The last region's verdict is still being sent.", { brief: true });
+    return isBeing;
   }
 
   /** Draw no more; what was drawn is gone, also what waits on a slide that cannot be shown any more (`failedId`). */
@@ -140,6 +144,7 @@ export class RegionTool {
   #stop() {
     const wasHere = byId("region").contains(document.activeElement);
     this.kind = null;
+    byId("region-comment").value = "";
     this.view.outlines.showDraft(null);
     this.show();
     if (wasHere) this.view.focus(); // what had the focus is hidden now

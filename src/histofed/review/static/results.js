@@ -85,6 +85,13 @@ function precision({ precision_at_k: found, auroc_of_relevance: ranking }) {
 
 let turn = 0; // counts what was asked for: an answer to something earlier is dropped
 
+/** Show none. */
+export function emptyResults() {
+  turn += 1;
+  byId("figures").replaceChildren();
+  byId("results-count").textContent = "";
+}
+
 /** Ask for the results and show them. */
 export async function showResults() {
   const mine = ++turn;
@@ -94,6 +101,8 @@ export async function showResults() {
     const ofCases = found.reviewers.filter(({ n_cases: n }) => n > 0);
     const by = ofCases.length ? ` by ${plural(ofCases.length, "reviewer")}` : "";
     byId("results-count").textContent = `${found.n_reviewed} of ${plural(found.n_cases, "case")} reviewed${by}.`;
+    const { n_not_counted: others } = found;
+    if (others) byId("results-count").append(` Not counted: ${plural(others, "verdict")} on predictions of other models or patients of other runs.`);
     const sections = [];
     if (found.reviewers.length) sections.push(agreement(found));
     if (found.pairs.length) sections.push(pairs(found));

@@ -20,11 +20,11 @@ const WORDS = {
 
 export class Session {
   /**
-   * `onChange()` after somebody has entered (a promise), `onLeave()` when nothing may be shown any more,
-   * `hasDrafts()` whether anything was written and not sent.
+   * `onChange()` after somebody has entered (a promise), `onLock()` when nobody is there who may look,
+   * `onLeave()` after who was there has signed out here, `hasDrafts()` whether anything was written and not sent.
    */
-  constructor({ onChange, onLeave, hasDrafts }) {
-    Object.assign(this, { onChange, onLeave, hasDrafts });
+  constructor({ onChange, onLock, onLeave, hasDrafts }) {
+    Object.assign(this, { onChange, onLock, onLeave, hasDrafts });
     this.access = "none";
     this.reviewer = null;
     this.changed = Promise.resolve(); // the page as it is for who entered last
@@ -110,6 +110,7 @@ export class Session {
     if (!this.mayLook) {
       document.title = "review"; // it named the patient, as what was said may do
       say("");
+      this.onLock();
     }
     byId("who").hidden = reviewer === null && access !== "none";
     byId("who").textContent = reviewer ?? "Only looking";

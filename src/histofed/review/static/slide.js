@@ -155,6 +155,7 @@ export class SlideScreen {
   async #showHead(mine) {
     const head = this.controls.chosen;
     this.view.heatmap.clear();
+    this.controls.histogram.clear(); // its numbers are of what was shown before
     if (!head) return;
     const { slide_id: slideId, side_px0: sidePx0 } = this.slide;
     try {
@@ -201,6 +202,7 @@ export class SlideScreen {
     this.view.close();
     this.controls.offer([], "");
     byId("view").classList.add("empty");
+    byId("save-geojson").removeAttribute("href");
   }
 
   #links() {

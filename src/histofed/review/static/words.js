@@ -30,11 +30,17 @@ export function mainOutput(item, run) {
   return names.reduce((best, name) => (item.outputs[name] > item.outputs[best] ? name : best), names[0]);
 }
 
+/** What the model says: no chance is none, or certain. */
+function saidInWords(value, run, name) {
+  const words = valueInWords(value, run, name);
+  return { "0%": "under 1%", "100%": "over 99%" }[words] ?? words;
+}
+
 /** `62% chance of mutated`, `age years: 61.2`. */
 export function shortPrediction(item, run) {
   const name = mainOutput(item, run);
   if (name === undefined) return "no prediction";
-  const value = valueInWords(item.outputs[name], run, name);
+  const value = saidInWords(item.outputs[name], run, name);
   return isChance(run) ? `${value} ${outputWords(run, name)}` : `${outputWords(run, name)}: ${value}`;
 }
 
@@ -82,7 +88,7 @@ export function predictionLines(item, run) {
     .filter(({ name }) => known(item.outputs[name]))
     .map(({ name }) => ({
       name: outputWords(run, name),
-      value: valueInWords(item.outputs[name], run, name),
+      value: saidInWords(item.outputs[name], run, name),
       interval: intervalInWords(item, run, name),
       fraction: isChance(run) ? item.outputs[name] : null,
     }));

@@ -177,6 +177,15 @@ export class Worklist {
     return found?.patient_id ?? null;
   }
 
+  /** Show nobody. */
+  empty() {
+    this.turn += 1;
+    clearTimeout(this.pause);
+    this.said = [];
+    byId("cases").replaceChildren();
+    byId("find").value = "";
+  }
+
   /** Forget what was looked for. */
   forget() {
     sessionStorage.removeItem(KEPT);
